@@ -1,0 +1,182 @@
+// Package control is how people and scripts talk to a running node: HTTP over a
+// Unix socket that only the node's user may open, and the same read-only over a
+// local TCP address where asked for. The types here are the stable names of
+// every --json output.
+package control
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/komondor/komondor/event"
+)
+
+// Node is what the server needs of the node. Methods are called concurrently.
+type Node interface {
+	Status() Status
+	Alerts() ([]Alert, error) // oldest first
+	// Follow calls fn for every alert from now on, new or updated, until ctx ends.
+	Follow(ctx context.Context, fn func(Alert) error) error
+	Blocks() ([]Block, error)
+	Block(ctx context.Context, prefix netip.Prefix, d time.Duration, reason string) (Block, error)
+	Unblock(ctx context.Context, prefix netip.Prefix) error
+	FlushBlocks(ctx context.Context) (int, error)
+	Allowed() ([]Allowed, error)
+	Allow(ctx context.Context, entry, note string) error
+	Disallow(ctx context.Context, entry string) error
+	Explain(ctx context.Context, addr netip.Addr) (Explanation, error)
+}
+
+// Status is the state of a node.
+type Status struct {
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Node     Identity  `json:"node"`
+	Overlay  Overlay   `json:"overlay"`
+	Peers    int       `json:"peers"`
+	Block    Blocking  `json:"block"`
+	Sources  []Source  `json:"sources"`
+	Counters Counters  `json:"counters"`
+}
+
+// Identity is the node's name in the overlay.
+type Identity struct {
+	ID        string   `json:"id"`
+	Addresses []string `json:"addresses"` // multiaddrs ending in /p2p/ID
+}
+
+// Overlay says what kind of overlay the node is in.
+type Overlay struct {
+	Open       bool   `json:"open"` // a lab overlay: no certificates, everybody may speak
+	Federation string `json:"federation"`
+	Quorum     int    `json:"quorum"`
+}
+
+// Blocking says how the node acts.
+type Blocking struct {
+	Mode  string `json:"mode"` // nft or observe
+	Table string `json:"table,omitempty"`
+	Never int    `json:"never"` // prefixes in the never-block set
+}
+
+// Source is one log that the node reads.
+type Source struct {
+	Format    string   `json:"format"`
+	Path      string   `json:"path"`
+	Lines     uint64   `json:"lines"`
+	Events    uint64   `json:"events"`
+	Malformed uint64   `json:"malformed"`
+	Truncated uint64   `json:"truncated"`
+	Examples  []string `json:"examples,omitempty"` // of malformed lines, the first few
+	Notice    string   `json:"notice,omitempty"`   // the latest
+}
+
+// Counters only grow while the node runs.
+type Counters struct {
+	Events           uint64 `json:"events"`
+	EventsOld        uint64 `json:"events_old"`        // older than any rule reaches: archived only
+	EventsFuture     uint64 `json:"events_future"`     // more than two minutes ahead: the sensor's clock is off
+	EventsUnarchived uint64 `json:"events_unarchived"` // judged while the store failed, and not kept
+	Attempts         uint64 `json:"attempts"`          // after merging the lines of one attempt
+	KeysEvicted      uint64 `json:"keys_evicted"`
+	Reports          uint64 `json:"reports"`         // versions of a report that this node made
+	ReportMessages   uint64 `json:"report_messages"` // their copies sent to collectors
+	ReportBatches    uint64 `json:"report_batches"`
+	Acknowledged     uint64 `json:"acknowledged"`
+	Lookups          uint64 `json:"lookups"`
+	LookupMessages   uint64 `json:"lookup_messages"`
+	Redirects        uint64 `json:"redirects"`
+	Collected        uint64 `json:"collected"` // reports taken as a collector
+	Refused          uint64 `json:"refused"`   // reports refused as a collector
+	KeysCollected    uint64 `json:"keys_collected"`
+	Alerts           uint64 `json:"alerts"` // that this node knows of
+	AlertsRaised     uint64 `json:"alerts_raised"`
+	AlertsInvalid    uint64 `json:"alerts_invalid"`
+	AlertMessages    uint64 `json:"alert_messages"`
+	AlertDuplicates  uint64 `json:"alert_duplicates"`
+	Blocks           uint64 `json:"blocks"`
+	BlocksRefused    uint64 `json:"blocks_refused"`
+	StoreFailures    uint64 `json:"store_failures"`
+}
+
+// Alert is a verdict as people and scripts see it.
+type Alert struct {
+	ID    string    `json:"id"`
+	Rule  string    `json:"rule"`
+	Title string    `json:"title"`
+	Level string    `json:"level"`
+	Scope string    `json:"scope"` // home: one organisation's evidence; federation: met the quorum
+	Key   event.Key `json:"key"`
+	// Score is points or distinct values, as the rule counts.
+	Score     int            `json:"score"`
+	Count     uint64         `json:"count"`   // observations
+	Sensors   []string       `json:"sensors"` // who saw them: members, or files in a replay
+	First     time.Time      `json:"first"`
+	Last      time.Time      `json:"last"`
+	Offenders []netip.Prefix `json:"offenders"` // that may be blocked
+	Raised    time.Time      `json:"raised,omitzero"`
+	// Action says what this node did about it, in words.
+	Action string `json:"action,omitempty"`
+	// Open marks evidence of an overlay without certificates.
+	Open bool `json:"open,omitempty"`
+}
+
+// Block is one prefix that is kept out.
+type Block struct {
+	Prefix  netip.Prefix `json:"prefix"`
+	Since   time.Time    `json:"since"`
+	Until   time.Time    `json:"until"`
+	State   string       `json:"state"` // blocked or observed
+	Reason  string       `json:"reason"`
+	Alert   string       `json:"alert,omitempty"`
+	Repeats int          `json:"repeats"`
+	Packets uint64       `json:"packets"` // what the block has stopped
+	Bytes   uint64       `json:"bytes"`
+}
+
+// Allowed is an entry of the allow-list: an address, a prefix or a host name.
+type Allowed struct {
+	Entry string    `json:"entry"`
+	Note  string    `json:"note,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Explanation is all that a node knows about an address.
+type Explanation struct {
+	Address  netip.Addr    `json:"address"`
+	Key      event.Key     `json:"key"`
+	Verdict  string        `json:"verdict"` // why it is or isn't blocked, in a sentence
+	Block    *Block        `json:"block,omitempty"`
+	Never    string        `json:"never,omitempty"` // why it can never be blocked
+	Own      []Evidence    `json:"own"`             // seen here
+	Rules    []Standing    `json:"rules"`
+	Alerts   []Alert       `json:"alerts"`
+	Recent   []event.Event `json:"recent"`
+	Gathered []Testimony   `json:"gathered"` // from members, where this node is a collector of the key
+}
+
+// Evidence counts one kind.
+type Evidence struct {
+	Kind  event.Kind `json:"kind"`
+	Count uint64     `json:"count"`
+	First time.Time  `json:"first"`
+	Last  time.Time  `json:"last"`
+}
+
+// Standing is how far evidence is from a rule's threshold.
+type Standing struct {
+	Rule      string `json:"rule"`
+	Scope     string `json:"scope"`
+	Score     int    `json:"score"`
+	Threshold int    `json:"threshold"`
+	Members   int    `json:"members"`
+	Quorum    int    `json:"quorum"`
+	Crossed   bool   `json:"crossed"`
+}
+
+// Testimony is what one member has reported.
+type Testimony struct {
+	Member string     `json:"member"`
+	Kinds  []Evidence `json:"kinds"`
+}

@@ -1,0 +1,146 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// ErrNoNode is what every call returns, wrapped, when no node answers.
+var ErrNoNode = errors.New("no node answers")
+
+// Client talks to the node behind a control socket.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// Dial returns a client of the node at socket; nothing is sent yet.
+func Dial(socket string) *Client {
+	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}}}
+}
+
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	return s, c.call(ctx, "GET", "/status", nil, &s)
+}
+
+func (c *Client) Alerts(ctx context.Context) (a []Alert, err error) {
+	return a, c.call(ctx, "GET", "/alerts", nil, &a)
+}
+
+func (c *Client) Blocks(ctx context.Context) (b []Block, err error) {
+	return b, c.call(ctx, "GET", "/blocks", nil, &b)
+}
+
+// Block asks the node to block prefix; d 0 is the node's own choice.
+func (c *Client) Block(ctx context.Context, prefix netip.Prefix, d time.Duration, reason string) (b Block, err error) {
+	want := map[string]any{"prefix": prefix, "duration": d, "reason": reason}
+	return b, c.call(ctx, "POST", "/blocks", want, &b)
+}
+
+func (c *Client) Unblock(ctx context.Context, prefix netip.Prefix) error {
+	return c.call(ctx, "DELETE", "/blocks?"+url.Values{"prefix": {prefix.String()}}.Encode(), nil, nil)
+}
+
+// FlushBlocks ends all blocks and returns how many there were.
+func (c *Client) FlushBlocks(ctx context.Context) (n int, err error) {
+	return n, c.call(ctx, "DELETE", "/blocks", nil, &n)
+}
+
+func (c *Client) Allowed(ctx context.Context) (a []Allowed, err error) {
+	return a, c.call(ctx, "GET", "/allowed", nil, &a)
+}
+
+func (c *Client) Allow(ctx context.Context, entry, note string) error {
+	return c.call(ctx, "POST", "/allowed?"+url.Values{"entry": {entry}, "note": {note}}.Encode(), nil, nil)
+}
+
+func (c *Client) Disallow(ctx context.Context, entry string) error {
+	return c.call(ctx, "DELETE", "/allowed?"+url.Values{"entry": {entry}}.Encode(), nil, nil)
+}
+
+func (c *Client) Explain(ctx context.Context, addr netip.Addr) (e Explanation, err error) {
+	return e, c.call(ctx, "GET", "/explain?"+url.Values{"address": {addr.String()}}.Encode(), nil, &e)
+}
+
+// Follow calls fn for every alert from now on, until ctx ends, the node ends or
+// fn fails.
+func (c *Client) Follow(ctx context.Context, fn func(Alert) error) error {
+	resp, err := c.send(ctx, "GET", "/alerts?follow=1", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	for decode := json.NewDecoder(resp.Body); ; {
+		var a Alert
+		if err := decode.Decode(&a); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("node at %s went away: %w", c.socket, err)
+		}
+		if err := fn(a); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("answer of the node at %s: %w", c.socket, err)
+	}
+	return nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var content bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&content).Encode(body); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, &content)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		var unreachable *net.OpError
+		if errors.As(err, &unreachable) {
+			err = unreachable.Err
+		}
+		return nil, fmt.Errorf("%w at %s (is `komondor join` running, with this --control or --data?): %w", ErrNoNode, c.socket, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		var refusal struct{ Message string }
+		if json.NewDecoder(resp.Body).Decode(&refusal) != nil || refusal.Message == "" {
+			refusal.Message = resp.Status
+		}
+		return nil, errors.New(refusal.Message)
+	}
+	return resp, nil
+}
