@@ -1,0 +1,60 @@
+package event
+
+import "strings"
+
+// Kind is a dotted name from the documented list below, from the general to the
+// particular: rules match whole kinds or a prefix of them ("ssh.*").
+type Kind string
+
+// The kinds that today's probes produce.
+const (
+	SSHLoginFailed    Kind = "ssh.login.failed"    // a password, key or keyboard-interactive login was refused
+	SSHPAMFailed      Kind = "ssh.pam.failed"      // PAM's own line on a failed login: the same attempt once more
+	SSHUserInvalid    Kind = "ssh.user.invalid"    // a login to an account that does not exist
+	SSHUserRefused    Kind = "ssh.user.refused"    // an account that policy keeps out (AllowUsers, root login, locked)
+	SSHTriesExceeded  Kind = "ssh.tries.exceeded"  // one connection used up its login attempts
+	SSHPenalty        Kind = "ssh.penalty"         // sshd refuses the source (PerSourcePenalties of OpenSSH 9.8, hosts.deny)
+	SSHPreauthClosed  Kind = "ssh.preauth.closed"  // the connection ended before a login
+	SSHPreauthTimeout Kind = "ssh.preauth.timeout" // LoginGraceTime ran out
+	SSHProtocol       Kind = "ssh.protocol"        // not an SSH client, or a scanner's handshake
+	SSHLoginAccepted  Kind = "ssh.login.accepted"  // a login succeeded: credit
+
+	IDSHigh   Kind = "ids.alert.high"   // Snort or Suricata priority 1
+	IDSMedium Kind = "ids.alert.medium" // priority 2
+	IDSLow    Kind = "ids.alert.low"    // priority 3
+	IDSInfo   Kind = "ids.alert.info"   // priority 4 and lower
+
+	ScanPort Kind = "scan.port" // an IDS saw a port scan or sweep
+)
+
+// severities are the points of the kinds by default (DESIGN: one table, which a
+// federation's policy can override). The kinds that prove intent most weigh most.
+var severities = map[Kind]int{
+	SSHLoginFailed:    2,
+	SSHPAMFailed:      2,
+	SSHUserInvalid:    3,
+	SSHUserRefused:    3,
+	SSHTriesExceeded:  5,
+	SSHPenalty:        3,
+	SSHPreauthClosed:  1,
+	SSHPreauthTimeout: 2,
+	SSHProtocol:       2,
+	SSHLoginAccepted:  -5,
+	IDSHigh:           5,
+	IDSMedium:         3,
+	IDSLow:            1,
+	IDSInfo:           0,
+	ScanPort:          2,
+}
+
+// Severity returns the kind's default points; an unknown kind has none.
+func (k Kind) Severity() int { return severities[k] }
+
+// Matches reports whether the kind is the pattern, or lies below a pattern that
+// ends in ".*".
+func (k Kind) Matches(pattern string) bool {
+	if strings.HasSuffix(pattern, ".*") {
+		return strings.HasPrefix(string(k), strings.TrimSuffix(pattern, "*"))
+	}
+	return string(k) == pattern
+}
