@@ -1,0 +1,280 @@
+package correlate
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/komondor/komondor/event"
+)
+
+func members(said []Testimony) []string {
+	var all []string
+	for _, t := range said {
+		all = append(all, t.Member)
+	}
+	return all
+}
+
+func TestSmallest(t *testing.T) {
+	rules := builtin(t)
+	many := func(n int, organisation string, tally event.Tally) []Testimony {
+		var all []Testimony
+		for i := range n {
+			all = append(all, Testimony{Organisation: organisation, Member: fmt.Sprintf("%s%02d", organisation, i), Tallies: []event.Tally{tally}})
+		}
+		return all
+	}
+	ports := func(names ...string) event.Tally { return values(proven(event.ScanPort, 20, 0, 50), names...) }
+	for _, c := range []struct {
+		name string
+		rule string
+		said []Testimony
+		want []string
+	}{
+		{"of three that would do, the newest two", "ssh-brute-force",
+			[]Testimony{say("a", proven(failed, 5, 0, 10)), say("b", proven(failed, 5, 0, 50)), say("c", proven(failed, 5, 0, 30))}, []string{"b", "c"}},
+		{"the heaviest first", "ssh-brute-force",
+			[]Testimony{say("a", proven(failed, 1, 0, 50)), say("b", proven(failed, 4, 0, 50)), say("c", proven(failed, 5, 0, 30)), say("d", proven(failed, 2, 0, 50))}, []string{"c", "b", "d"}},
+		{"weight beyond the share is none", "ssh-brute-force",
+			[]Testimony{say("a", proven(failed, 5, 0, 50)), say("b", proven(failed, 5, 0, 50)), say("liar", proven(failed, math.MaxUint32, 0, 0))}, []string{"a", "b"}},
+		{"an organisation of many liars crowds nobody out", "ssh-brute-force",
+			append(many(40, "liar", proven(failed, math.MaxUint32, 0, 50)), say("x", proven(failed, 5, 0, 10))), []string{"liar00", "x"}},
+		{"nor do liars about another time", "ssh-brute-force",
+			append([]Testimony{say("x", proven(failed, 5, 0, 10)), say("y", proven(failed, 5, 0, 10))}, many(40, "liar", proven(failed, math.MaxUint32, -9000, -9000))...), []string{"x", "y"}},
+		{"proven evidence, where it names the offender", "ssh-brute-force",
+			[]Testimony{say("a", spoofable(failed, 99, 0, 50)), say("b", spoofable(failed, 99, 0, 50)), say("c", proven(failed, 5, 0, 30)), say("d", proven(failed, 5, 0, 20))}, []string{"c", "d"}},
+		{"a sum of many", "ssh-brute-force", append(many(16, "o", proven(event.SSHPreauthClosed, 1, 0, 50)), many(20, "p", proven(event.SSHPreauthClosed, 1, 0, 50))...),
+			append(members(many(10, "o", event.Tally{})), members(many(10, "p", event.Tally{}))...)},
+		{"values shared out", "vertical-scan", []Testimony{say("a", ports(names("p", 5)...)), say("b", ports(names("p", 5)...)), say("c", ports(names("q", 5)...))}, []string{"a", "c"}},
+		{"more than an alert carries", "ssh-brute-force",
+			append(many(60, "o", event.Tally{Kind: event.SSHPreauthClosed, First: at(0).Unix(), Last: at(0).Unix(), Proven: 0}), say("x", proven(failed, 5, 0, 0))), nil},
+	} {
+		v, _ := rules.JudgeRule(c.rule, Federation, bySource, c.said)
+		got := members(rules.Smallest(v, c.said))
+		slices.Sort(got)
+		want := slices.Clone(c.want)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", c.name, got, want)
+		}
+	}
+	// A threshold that takes more reports than an alert may carry.
+	list := Builtin()[:1]
+	list[0].Federation.AtLeast = 2 * (event.MaxEvidence + 2)
+	strict, err := NewRules(list, event.Kind.Severity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := append(many(40, "o", proven(failed, 1, 0, 0)), many(40, "p", proven(failed, 1, 0, 0))...)
+	v, ok := strict.JudgeRule("ssh-brute-force", Federation, bySource, said)
+	if got := strict.Smallest(v, said); !ok || got != nil {
+		t.Errorf("crossed %v, proved by %v", ok, members(got))
+	}
+}
+
+// Whatever crosses is proved by a set that crosses, names all offenders, and has
+// nobody too many.
+func TestSmallestProves(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	rules, proved := builtin(t), 0
+	for range 300 {
+		key := []event.Key{bySource, byPort}[random.IntN(2)]
+		said := make([]Testimony, 2+random.IntN(8))
+		for i := range said {
+			said[i] = Testimony{Organisation: fmt.Sprint("o", i/2), Member: fmt.Sprint("m", i)}
+			for range 1 + random.IntN(6) {
+				second := random.IntN(5400)
+				tally := values(proven([]event.Kind{failed, event.ScanPort}[random.IntN(2)], uint32(random.IntN(4)), second, second), names("v", random.IntN(16))...)
+				if key == byPort {
+					tally = of([]string{"203.0.113.8", "203.0.113.9"}[random.IntN(2)], tally)
+				}
+				said[i].Tallies = append(said[i].Tallies, tally)
+			}
+		}
+		for _, v := range rules.Judge(Federation, key, said) {
+			set := rules.Smallest(v, said)
+			again, ok := rules.JudgeRule(v.Rule.Name, Federation, key, set)
+			if !ok || len(set) > event.MaxEvidence || again.Last.After(v.Last) {
+				t.Fatalf("%v of %v: crossed %v, until %s", members(set), members(said), ok, again.Last)
+			}
+			for _, o := range v.Offenders {
+				if !slices.Contains(again.Offenders, o) {
+					t.Fatalf("%v of %v: names %v, not %s", members(set), members(said), again.Offenders, o)
+				}
+			}
+			for i := range set {
+				fewer, ok := rules.JudgeRule(v.Rule.Name, Federation, key, slices.Delete(slices.Clone(set), i, i+1))
+				if ok && len(fewer.Offenders) >= len(again.Offenders) {
+					t.Fatalf("%v: %s is not needed", members(set), set[i].Member)
+				}
+			}
+			proved++
+		}
+	}
+	if proved < 100 {
+		t.Errorf("only %d verdicts proved", proved)
+	}
+}
+
+// report is a report as it comes in, verified.
+func report(t testing.TB, member string, key event.Key, version uint64, tallies ...event.Tally) (event.Report, event.Sealed) {
+	r := event.Report{Federation: "test", Member: member, Key: key, Version: version, Tallies: tallies}
+	body, err := event.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, event.Sealed{Body: body, Signer: member}
+}
+
+func TestCollectorVersions(t *testing.T) {
+	c := NewCollector(builtin(t), 100)
+	for _, step := range []struct {
+		name     string
+		member   string
+		version  uint64
+		failures uint32
+		fresh    bool
+		err      error
+		counted  []uint32 // what counts under the key afterwards, by member
+	}{
+		{"a first report", "b", 5, 1, true, nil, []uint32{1}},
+		{"a duplicate", "b", 5, 1, false, nil, []uint32{1}},
+		{"a newer one takes its place", "b", 7, 3, true, nil, []uint32{3}},
+		{"a replay", "b", 5, 1, false, nil, []uint32{3}},
+		{"another member", "a", 1, 9, true, nil, []uint32{9, 3}},
+		{"evidence that was forgiven", "a", 2, 0, true, nil, []uint32{0, 3}},
+		{"a contradiction", "b", 7, 4, false, ErrContradiction, []uint32{0}},
+		{"who contradicts himself no longer counts", "b", 8, 4, false, nil, []uint32{0}},
+	} {
+		r, sealed := report(t, step.member, bySource, step.version, proven(failed, step.failures, 0, 0))
+		fresh, err := c.Put(r, step.member, sealed)
+		var counted []uint32
+		for _, said := range c.Testimonies(bySource) {
+			counted = append(counted, said.Tallies[0].Proven)
+		}
+		if fresh != step.fresh || !errors.Is(err, step.err) || !slices.Equal(counted, step.counted) {
+			t.Errorf("%s: fresh %v, error %v, counted %v, want %v, %v, %v", step.name, fresh, err, counted, step.fresh, step.err, step.counted)
+		}
+	}
+}
+
+func TestCollectorJudge(t *testing.T) {
+	put := func(c *Collector, organisation, member string, tallies ...event.Tally) {
+		r, sealed := report(t, member, bySource, 1, tallies...)
+		if _, err := c.Put(r, organisation, sealed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type finding struct {
+		scope   Scope
+		members []string
+	}
+	for _, c := range []struct {
+		name string
+		put  func(c *Collector)
+		want []finding
+	}{
+		{"below", func(c *Collector) { put(c, "o", "a", proven(failed, 4, 0, 50)) }, nil},
+		{"two organisations", func(c *Collector) {
+			put(c, "o", "a", proven(failed, 5, 0, 50))
+			put(c, "p", "b", proven(failed, 5, 0, 50))
+		}, []finding{{Federation, []string{"a", "b"}}}},
+		{"one organisation's members together", func(c *Collector) {
+			put(c, "o", "a", proven(failed, 3, 0, 50))
+			put(c, "o", "b", proven(failed, 2, 0, 50))
+			put(c, "p", "c", proven(failed, 1, 0, 50))
+		}, []finding{{Home, []string{"a", "b"}}}},
+		{"each organisation its own, though another cries first", func(c *Collector) {
+			put(c, "liar", "a", proven(failed, 99, -7000, -7000))
+			put(c, "o", "b", proven(failed, 5, 0, 50))
+		}, []finding{{Home, []string{"a"}}, {Home, []string{"b"}}}},
+	} {
+		collector := NewCollector(builtin(t), 100)
+		c.put(collector)
+		var got []finding
+		for _, f := range collector.Judge(bySource) {
+			got = append(got, finding{f.Scope, members(f.Evidence)})
+			again, ok := builtin(t).JudgeRule(f.Rule.Name, f.Scope, f.Key, f.Evidence)
+			if !ok || !reflect.DeepEqual(again, f.Verdict) {
+				t.Errorf("%s: the evidence gives another verdict than is told", c.name)
+			}
+			slices.Sort(got[len(got)-1].members)
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCollectorIsBounded(t *testing.T) {
+	const limit = 200
+	c := NewCollector(builtin(t), limit)
+	put := func(organisation string, key event.Key, n uint32) error {
+		r, sealed := report(t, organisation, key, 1, proven(failed, n, 0, 0))
+		_, err := c.Put(r, organisation, sealed)
+		return err
+	}
+	for _, organisation := range []string{"a", "b"} {
+		if err := put(organisation, bySource, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One member makes up attackers, and much about each.
+	for i := range 1000 {
+		if err := put("liar", event.Key{Selector: event.BySource, Value: fmt.Sprintf("10.0.%d.%d", i/256, i%256)}, math.MaxUint32); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.Testimonies(bySource)) != 2 || c.Len() != limit-1 || c.Evicted() != 1000+1-(limit-1) {
+		t.Errorf("%d testimonies of two organisations, %d keys, %d evicted", len(c.Testimonies(bySource)), c.Len(), c.Evicted())
+	}
+	// A key with many reporters has a bound of its own.
+	for i := range maxMembers {
+		if err := put(fmt.Sprint("member", i), byPort, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put("one more", byPort, 1); !errors.Is(err, ErrTooMany) || c.Len() != 1 {
+		t.Errorf("%v, %d keys", err, c.Len())
+	}
+	c.Sweep(at(3600))
+	if c.Len() != 1 {
+		t.Error("swept what counts")
+	}
+	c.Sweep(at(3600 + 61))
+	if c.Len() != 0 || c.reports != 0 || len(c.budget.places) != 0 {
+		t.Errorf("%d keys, %d reports after all is over", c.Len(), c.reports)
+	}
+}
+
+func BenchmarkCollectorPutJudge(b *testing.B) {
+	for _, n := range []int{3, 10, 30} {
+		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
+			c := NewCollector(builtin(b), 1<<16)
+			reports, sealed := make([]event.Report, n), make([]event.Sealed, n)
+			for i := range n {
+				var tallies []event.Tally
+				for slot := range 12 {
+					tallies = append(tallies, proven(failed, 1, slot*300+i, slot*300+i+200), proven(event.SSHUserInvalid, 1, slot*300+i, slot*300+i+100))
+				}
+				reports[i], sealed[i] = report(b, fmt.Sprint("m", i), bySource, 1, tallies...)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r := reports[i%n]
+				r.Version = uint64(1 + i)
+				if _, err := c.Put(r, r.Member, sealed[i%n]); err != nil {
+					b.Fatal(err)
+				}
+				if found := c.Judge(bySource); i > n && len(found) == 0 {
+					b.Fatal("nothing found")
+				}
+			}
+		})
+	}
+}
