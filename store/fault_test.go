@@ -1,0 +1,329 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/komondor/komondor/event"
+)
+
+var kills = flag.Int("kills", 10, "how often TestKill kills the writer")
+
+const childVariable = "KOMONDOR_STORE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childVariable); path != "" {
+		os.Exit(appendForEver(path))
+	}
+	os.Exit(m.Run())
+}
+
+// appendForEver is the child that gets killed: it says what was acknowledged.
+func appendForEver(path string) int {
+	s, err := Open(path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	n, err := s.CountEvents()
+	for ; err == nil; fmt.Println(n) {
+		var events []event.Event
+		for range 1 + rand.IntN(300) {
+			n++
+			events = append(events, failedLogin(noon.Add(time.Duration(n)*time.Millisecond), int64(n)))
+		}
+		var version uint64
+		if version, err = s.NextVersions(10); err != nil {
+			break
+		}
+		if err = s.Blocks.Put("version", strconv.AppendUint(nil, version, 10)); err != nil {
+			break
+		}
+		err = s.Append(events, map[string][]byte{"log": strconv.AppendInt(nil, int64(n), 10)})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "komondor.db")
+	for range *kills {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), childVariable+"="+path)
+		child.Stderr = os.Stderr
+		out, err := child.StdoutPipe()
+		must(t, err)
+		must(t, child.Start())
+		acknowledged := make(chan int, 1)
+		started := make(chan struct{})
+		go func() {
+			last := 0
+			for scanner := bufio.NewScanner(out); scanner.Scan(); {
+				n, err := strconv.Atoi(scanner.Text())
+				if err != nil {
+					break
+				}
+				if last == 0 {
+					close(started)
+				}
+				last = n
+			}
+			acknowledged <- last
+		}()
+		select {
+		case <-started:
+		case <-time.After(20 * time.Second):
+			t.Error("the child acknowledged nothing")
+		}
+		timer := time.NewTimer(time.Duration(rand.IntN(60_000)) * time.Microsecond)
+		<-timer.C // any moment will do
+		must(t, child.Process.Signal(syscall.SIGKILL))
+		least := <-acknowledged
+		child.Wait()
+
+		s, err := Open(path)
+		must(t, err)
+		checkPages(t, s)
+		lines := eventLines(t, s, time.Time{}, time.Time{})
+		for i, line := range lines {
+			if line != int64(i+1) {
+				t.Fatalf("event %d is of line %d", i, line)
+			}
+		}
+		position, _, err := s.Position("log")
+		must(t, err)
+		if len(lines) < least || string(position) != strconv.Itoa(len(lines)) {
+			t.Fatalf("%d acknowledged, %d there, position %s", least, len(lines), position)
+		}
+		used, _, err := s.Blocks.Get("version")
+		must(t, err)
+		next, err := s.NextVersions(1)
+		must(t, err)
+		if n, _ := strconv.ParseUint(string(used), 10, 64); next < n+10 {
+			t.Fatalf("versions from %s were reserved, and now %d again", used, next)
+		}
+		must(t, s.Close())
+	}
+}
+
+func TestDiskFull(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small tmpfs needs root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+		t.Skipf("mounting a small tmpfs: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	path := filepath.Join(dir, "komondor.db")
+	s := open(t, path)
+	ballast := filepath.Join(dir, "ballast")
+	must(t, os.WriteFile(ballast, make([]byte, 3<<20), 0o600))
+
+	written := int64(0)
+	batch := func() error {
+		events := make([]event.Event, 500)
+		for i := range events {
+			events[i] = failedLogin(noon, written+int64(i))
+		}
+		err := s.Append(events, map[string][]byte{"log": fmt.Append(nil, written+500)})
+		if err == nil {
+			written += 500
+		}
+		return err
+	}
+	var err error
+	for range 1000 {
+		if err = batch(); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) && (err == nil || !strings.Contains(err.Error(), "no space left")) || !strings.Contains(err.Error(), "free space below "+dir) {
+		t.Fatalf("on a full disk: %v", err)
+	}
+	consistent := func() {
+		t.Helper()
+		lines := eventLines(t, s, time.Time{}, time.Time{})
+		position, _, err := s.Position("log")
+		must(t, err)
+		if int64(len(lines)) != written || string(position) != fmt.Sprint(written) {
+			t.Fatalf("%d events and position %s, want %d", len(lines), position, written)
+		}
+	}
+	for range 5 { // still full: still said, still readable
+		if err := batch(); err == nil {
+			t.Fatal("acknowledged on a full disk")
+		}
+	}
+	consistent()
+	must(t, os.Remove(ballast))
+	must(t, batch())
+	consistent()
+	checkPages(t, s)
+	must(t, s.Close())
+	s = open(t, path)
+	consistent()
+}
+
+// sample is the file of a store with something in every bucket.
+func sample(t testing.TB, events int) []byte {
+	path := filepath.Join(t.TempDir(), "komondor.db")
+	s, err := Open(path)
+	must(t, err)
+	for n := 0; n < events; n += 500 {
+		var batch []event.Event
+		for i := range 500 {
+			batch = append(batch, failedLogin(noon.Add(time.Duration(n+i)*time.Millisecond), int64(n+i)))
+		}
+		must(t, s.Append(batch, map[string][]byte{"log": []byte("position")}))
+	}
+	many := make(map[string][]byte)
+	for i := range 500 {
+		many[fmt.Sprint("record ", i)] = bytes.Repeat([]byte("v"), i)
+	}
+	must(t, s.Outbox.PutAll(many))
+	must(t, s.Blocks.Put("192.0.2.1/32", []byte("record")))
+	must(t, s.Alerts.Put("id", noon, []byte("record")))
+	_, err = s.Prune(noon.Add(400 * time.Millisecond))
+	must(t, err)
+	var size int64 // the file is larger: it grows ahead
+	must(t, s.view("size", func(tx *bbolt.Tx) error { size = tx.Size(); return nil }))
+	must(t, s.Close())
+	data, err := os.ReadFile(path)
+	must(t, err)
+	return data[:size]
+}
+
+// use opens a file as a store and does what a node does: whatever the file is,
+// this ends, without a panic.
+func use(t testing.TB, path string) error {
+	s, err := Open(path)
+	if err != nil {
+		return err
+	}
+	ignore := func(string, []byte) error { return nil }
+	_, versionErr := s.NextVersions(1)
+	_, pruneErr := s.Prune(noon.Add(time.Second))
+	err = errors.Join(
+		s.Events(t.Context(), time.Time{}, time.Time{}, func(event.Event) error { return nil }),
+		s.Alerts.Newest(func(string, time.Time, []byte) error { return nil }),
+		s.Blocks.Each(ignore), s.Outbox.Each(ignore), s.Allow.Each(ignore),
+		s.Append([]event.Event{failedLogin(noon, 1)}, map[string][]byte{"log": nil}),
+		s.Outbox.Put("new", make([]byte, 5000)), s.Outbox.Delete("record 7"),
+		s.Alerts.Put("other", noon, nil), versionErr, pruneErr)
+	if closeErr := s.Close(); closeErr != nil {
+		s.db = nil
+		return errors.Join(err, closeErr)
+	}
+	return err
+}
+
+func TestDamagedFile(t *testing.T) {
+	whole := sample(t, 1500)
+	page := os.Getpagesize()
+	changed := func(change func(data []byte)) []byte {
+		data := bytes.Clone(whole)
+		change(data)
+		return data
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	noise := func(data []byte) {
+		for i := range data {
+			data[i] = byte(random.Uint32())
+		}
+	}
+	for name, data := range map[string][]byte{
+		"whole":             whole,
+		"cut to a half":     whole[:len(whole)/2],
+		"cut to three":      whole[:3*page],
+		"cut to one":        whole[:page],
+		"one byte":          {1},
+		"text":              []byte(strings.Repeat("no database\n", 1000)),
+		"random":            changed(noise),
+		"zeroed":            make([]byte, len(whole)),
+		"metas zeroed":      changed(func(d []byte) { clear(d[:2*page]) }),
+		"all but the metas": changed(func(d []byte) { noise(d[2*page:]) }),
+		"zeroed behind":     changed(func(d []byte) { clear(d[2*page:]) }),
+	} {
+		path := filepath.Join(t.TempDir(), "komondor.db")
+		must(t, os.WriteFile(path, data, 0o600))
+		_, err := Open(path)
+		switch {
+		case name == "whole":
+			must(t, err)
+		case err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move the file aside"):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// One page after the other: refused at once, or an error where it is met.
+	refused, met := 0, 0
+	for at := 2 * page; at+page <= len(whole); at += page {
+		path := filepath.Join(t.TempDir(), "komondor.db")
+		must(t, os.WriteFile(path, changed(func(d []byte) { clear(d[at : at+page]) }), 0o600))
+		if s, err := Open(path); err != nil {
+			refused++
+		} else {
+			must(t, s.Close())
+			if use(t, path) != nil {
+				met++
+			}
+		}
+	}
+	t.Logf("%d pages: %d refused at opening, %d met later", len(whole)/page-2, refused, met)
+	if refused == 0 || met == 0 {
+		t.Error("zeroed pages went unnoticed")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	whole := sample(f, 500)
+	f.Add(uint32(4096*2), []byte{1}, uint32(0), false)
+	f.Add(uint32(16+24), []byte("\xff\xff"), uint32(5000), true)
+	f.Fuzz(func(t *testing.T, at uint32, change []byte, cut uint32, hostile bool) {
+		data := bytes.Clone(whole)
+		at %= uint32(len(data))
+		copy(data[at:], change)
+		for meta := 0; meta < 2 && hostile; meta++ { // a checksum that fits the change
+			page := data[meta*os.Getpagesize()+headerSize:]
+			sum := fnv.New64a()
+			sum.Write(page[:56])
+			order.PutUint64(page[56:], sum.Sum64())
+		}
+		data = data[:len(data)-int(cut)%len(data)]
+		path := filepath.Join(t.TempDir(), "komondor.db")
+		must(t, os.WriteFile(path, data, 0o600))
+		use(t, path)
+	})
+}
+
+func TestRefusesSecondProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "komondor.db")
+	open(t, path)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childVariable+"="+path)
+	stderr, err := child.StderrPipe()
+	must(t, err)
+	must(t, child.Start())
+	said, err := io.ReadAll(stderr)
+	must(t, err)
+	if err := child.Wait(); err == nil || !strings.Contains(string(said), "another komondor runs") {
+		t.Errorf("a second process: %v, %s", err, said)
+	}
+}

@@ -1,0 +1,231 @@
+// Package store keeps what a node must not forget, in one bbolt file: the
+// archive of events with the log positions that they came from, report versions,
+// alerts, blocks, the allow-list, the outbox and known peers.
+//
+// What was acknowledged (a method returned nil) survives a killed process and a
+// power cut. Records are opaque bytes except for events. All methods may be
+// called by several goroutines; what is written at the same time shares one
+// transaction and one fsync. Functions that walk a bucket call fn outside of any
+// transaction, so that it may write.
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// ErrFull is returned when a bounded table has no room for another record.
+var ErrFull = errors.New("full")
+
+// Bounds of what is kept, in records.
+const (
+	DefaultMaxEvents = 2_000_000 // about 550 MB
+	MaxAlerts        = 10_000
+	MaxOutbox        = 100_000
+)
+
+// Store is an open store.
+type Store struct {
+	// MaxEvents bounds the archive: the oldest events make room. It may be
+	// changed before the first Append.
+	MaxEvents int
+
+	Alerts *Alerts
+	Blocks *Table // prefix → record
+	Allow  *Table // address, prefix or name → note
+	Outbox *Table // at most MaxOutbox: ErrFull beyond
+	Peers  *Table // peer ID → record
+
+	db   *bbolt.DB
+	path string
+
+	queueLock sync.Mutex
+	queue     []*write      // guarded by queueLock
+	lead      chan struct{} // holds one while somebody writes
+	broken    error         // guarded by lead: a write found the file damaged
+}
+
+var (
+	metaBucket      = []byte("meta")
+	eventsBucket    = []byte("events")
+	positionsBucket = []byte("positions")
+
+	formatKey  = []byte("format")
+	versionKey = []byte("version") // the next report version
+	countKey   = []byte("events")  // how many there are
+)
+
+// format is the layout of the buckets; another one is refused.
+const format = 1
+
+// Open opens the store at path and creates it, readable by its owner only, if
+// there is none. A store in use by another process is refused at once, and a
+// damaged one with what to do about it.
+func Open(path string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("open store %q: %w", path, err)
+	}
+	s := &Store{path: path, MaxEvents: DefaultMaxEvents, lead: make(chan struct{}, 1)}
+	s.Alerts = &Alerts{s}
+	s.Blocks = &Table{store: s, name: []byte("blocks")}
+	s.Allow = &Table{store: s, name: []byte("allow")}
+	s.Outbox = &Table{store: s, name: []byte("outbox"), limit: MaxOutbox}
+	s.Peers = &Table{store: s, name: []byte("peers")}
+	err := guard(func() (err error) {
+		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
+			OpenFile: openChecked,
+		})
+		if err != nil {
+			return err
+		}
+		return s.prepare()
+	})
+	if err == nil {
+		return s, nil
+	}
+	if s.db != nil {
+		guard(s.db.Close)
+	}
+	return nil, fmt.Errorf("open store %q: %w", path, s.explain(err))
+}
+
+// Close waits for running writes and closes the file.
+func (s *Store) Close() error {
+	s.lead <- struct{}{}
+	defer func() { <-s.lead }()
+	if s.broken != nil {
+		return s.broken // bbolt may hold its lock for ever; the process's end lets go of the file
+	}
+	if err := guard(s.db.Close); err != nil {
+		return fmt.Errorf("close store %q: %w", s.path, err)
+	}
+	return nil
+}
+
+// prepare checks the format and creates what is missing.
+func (s *Store) prepare() error {
+	complete := false
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			return nil
+		}
+		if got, err := number(meta, formatKey); err != nil || got != format {
+			return errors.Join(fmt.Errorf("its format is %d, this komondor knows %d: use the version that wrote it, or move the file aside", got, format), err)
+		}
+		complete = true
+		for _, name := range s.buckets() {
+			complete = complete && tx.Bucket(name) != nil
+		}
+		return nil
+	})
+	if err != nil || complete {
+		return err
+	}
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range s.buckets() {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(metaBucket)
+		if meta.Get(formatKey) != nil {
+			return nil
+		}
+		// A store that replaces a lost one must not use version numbers again:
+		// they begin at the time in microseconds, which no node can outrun.
+		return errors.Join(
+			putNumber(meta, versionKey, uint64(time.Now().UnixMicro())),
+			putNumber(meta, countKey, 0),
+			putNumber(meta, formatKey, format))
+	})
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(s.path)) // so that a power cut does not take the new name
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func (s *Store) buckets() [][]byte {
+	return [][]byte{metaBucket, eventsBucket, positionsBucket, alertsBucket, alertTimesBucket,
+		s.Blocks.name, s.Allow.name, s.Outbox.name, s.Peers.name}
+}
+
+// mapSize is the address space to reserve: growing beyond it has to wait for
+// readers.
+func mapSize() int {
+	if strconv.IntSize == 64 {
+		return 1 << 30
+	}
+	return 64 << 20
+}
+
+// guard makes an error of what bbolt does on a damaged file: it trusts the pages
+// that it has mapped, and panics or faults.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	return fn()
+}
+
+// view reads in one transaction.
+func (s *Store) view(what string, fn func(tx *bbolt.Tx) error) error {
+	if err := guard(func() error { return s.db.View(fn) }); err != nil {
+		return fmt.Errorf("%s: store %q: %w", what, s.path, s.explain(err))
+	}
+	return nil
+}
+
+// explain adds the remedy. bbolt passes some errors of the disk on as text only.
+func (s *Store) explain(err error) error {
+	is := func(errno syscall.Errno) bool {
+		return errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error())
+	}
+	switch {
+	case errors.Is(err, errInUse):
+		return fmt.Errorf("%w: another komondor runs with this --data; stop it or use another --data", err)
+	case errors.Is(err, errDamaged):
+		return fmt.Errorf("%w: move the file aside to begin anew; lost with it are the archive of events, log positions (logs are read again from their start), alerts, blocks, the allow-list and unsent reports", err)
+	case is(syscall.ENOSPC) || is(syscall.EDQUOT):
+		return fmt.Errorf("%w: free space below %s; nothing acknowledged is lost and writing goes on by itself", err, filepath.Dir(s.path))
+	case is(syscall.EIO):
+		return fmt.Errorf("%w: check the disk below %s (dmesg, smartctl)", err, filepath.Dir(s.path))
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run as the owner of the file", err)
+	}
+	return err
+}
+
+// number reads a counter of the meta bucket.
+func number(meta *bbolt.Bucket, key []byte) (uint64, error) {
+	value := meta.Get(key)
+	if len(value) != 8 {
+		return 0, fmt.Errorf("%w: counter %s has %d bytes, want 8", errDamaged, key, len(value))
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+func putNumber(meta *bbolt.Bucket, key []byte, n uint64) error {
+	return meta.Put(key, binary.BigEndian.AppendUint64(nil, n))
+}
