@@ -1,0 +1,173 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Options of a File; the zero value is ready for use.
+type Options struct {
+	// From is the End of the last line that was dealt with. The zero Position
+	// begins at the start of the file.
+	From Position
+	// MaxLine is the longest line in bytes; 0 means MaxLine (1 MiB).
+	MaxLine int
+	// Poll is how often to look without having been told by the kernel; 0 means
+	// every second.
+	Poll time.Duration
+	// Notice is told once of each thing worth a line in our own log: rotation,
+	// truncation, lines that are lost, and what is being waited for.
+	Notice func(string)
+}
+
+// File follows one log.
+type File struct {
+	path   string
+	opts   Options
+	places []place
+
+	current *reader
+	// late is the file before current: writers that do not know of the rotation
+	// yet still add to it.
+	late    *reader
+	retired time.Time // when current replaced late
+	// rotated is when the successor of current was first seen in use.
+	rotated time.Time
+	soon    bool   // look again after settle, not after Poll
+	told    string // the last notice of a lasting state
+}
+
+// After a rotation the old file must have been quiet for settle before the new
+// one is begun, unless it has had its writers for patience already. Late lines
+// are read for lateness.
+const (
+	settle   = 200 * time.Millisecond
+	patience = 5 * time.Second
+	lateness = time.Minute
+)
+
+// Open prepares to follow the log at path; "-" is standard input. The log need
+// not exist yet.
+func Open(path string, opts Options) *File {
+	if opts.Poll <= 0 {
+		opts.Poll = time.Second
+	}
+	if opts.Notice == nil {
+		opts.Notice = func(string) {}
+	}
+	if !opts.From.valid() {
+		opts.From = Position{}
+	}
+	if path != "-" {
+		path = filepath.Clean(path)
+	}
+	return &File{path: path, opts: opts}
+}
+
+// Run hands on every line, first those that are there and then each as it is
+// written. It returns nil when ctx ends or a pipe does, and the error of handle
+// as it is. What can get better is waited for and noticed; a path that names a
+// directory or a socket is an error.
+func (f *File) Run(ctx context.Context, handle func(Line) error) error {
+	if info, err := os.Stat(f.path); f.path == "-" || err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
+		return f.runPipe(ctx, handle)
+	} else if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("follow %q: it is a directory or a socket; name a log file", f.path)
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		f.opts.Notice(fmt.Sprintf("follow %q: %v: looking every %v only; raise fs.inotify.max_user_instances", f.path, err, f.opts.Poll))
+		watcher = &fsnotify.Watcher{} // its nil channels never have anything
+	} else {
+		defer watcher.Close()
+	}
+	defer func() { f.current.close(); f.late.close() }()
+
+	for moved := true; ctx.Err() == nil; moved = f.wait(ctx, watcher) {
+		if moved {
+			f.watch(watcher)
+		}
+		f.soon = false
+		if err := f.advance(ctx, handle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch asks for news of the log's directories, which may be other ones by now.
+func (f *File) watch(watcher *fsnotify.Watcher) {
+	f.places = places(f.path)
+	if watcher.Events == nil {
+		return
+	}
+	for _, p := range f.places {
+		if err := watcher.Add(p.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.tell(fmt.Sprintf("watch %q: %v: looking every %v only; raise fs.inotify.max_user_watches", p.dir, err, f.opts.Poll))
+		}
+	}
+}
+
+// wait returns when there may be something to read, and whether files may have
+// come or gone. An overflow of the kernel's queue is such news too.
+func (f *File) wait(ctx context.Context, watcher *fsnotify.Watcher) (moved bool) {
+	pause := f.opts.Poll
+	if f.soon {
+		pause = min(pause, settle/4)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case <-watcher.Errors:
+			return true
+		case e := <-watcher.Events:
+			for _, p := range f.places {
+				if strings.HasPrefix(filepath.Base(e.Name), p.base) {
+					return !e.Has(fsnotify.Write)
+				}
+			}
+		}
+	}
+}
+
+// tell gives notice of a state that lasts, once.
+func (f *File) tell(notice string) {
+	if notice != f.told {
+		f.told = notice
+		f.opts.Notice(notice)
+	}
+}
+
+// remedy says what an administrator can do about err, after a colon.
+func remedy(name string, err error) string {
+	if !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	who := "the user"
+	if u, err := user.Current(); err == nil {
+		who = "the user " + u.Username
+	}
+	if info, err := os.Stat(name); err == nil && info.Mode()&0o040 != 0 {
+		gid := strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Gid))
+		if g, err := user.LookupGroupId(gid); err == nil {
+			return fmt.Sprintf(": add %s to the group %s", who, g.Name)
+		}
+	}
+	return fmt.Sprintf(": give %s the right to read it (on Debian: the group adm)", who)
+}
