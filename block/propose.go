@@ -1,0 +1,150 @@
+package block
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Proposal asks for a block.
+type Proposal struct {
+	Prefix netip.Prefix
+	// Evidence is the time of the latest evidence. The block ends so long
+	// after it, not after now: so a replay never extends a block. Evidence
+	// from the future counts as of now.
+	Evidence time.Time
+	Reason   string // for people
+	Alert    string // the alert's id, if one asks
+	// Local says that this host saw the evidence itself: see Policy.MaxLocal.
+	Local bool
+	// Manual is a person's wish: it may be wider than the policy, ignores the
+	// caps, and lasts exactly Duration from now. The never-block set holds.
+	Manual bool
+	// Duration of a first block, the policy's where zero.
+	Duration time.Duration
+}
+
+// Decision tells what became of a proposal.
+type Decision struct {
+	// Block is the one that was made or extended, or that stands already; only
+	// its prefix is set where there is none.
+	Block Block
+	// Applied says that the proposal made or extended the block.
+	Applied bool
+	// Refused is why not, for people.
+	Refused string
+}
+
+// Propose decides about a proposal and carries it out. An error means that it
+// could not be carried out; or, where the decision says Applied, that the
+// block stands but would not survive a restart.
+func (m *Manager) Propose(ctx context.Context, now time.Time, p Proposal) (Decision, error) {
+	prefix, err := canonical(p.Prefix)
+	if err != nil {
+		return Decision{Refused: err.Error()}, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.freshNever(ctx, now); err != nil {
+		return Decision{}, err
+	}
+	p.Prefix = prefix
+	old := m.records[prefix]
+	next, refused := m.decide(now, p, old)
+	if refused != "" {
+		return Decision{Block: next.Block, Refused: refused}, nil
+	}
+	extends := old != nil && old.live(now)
+	if extends && m.backend.Enforcing() { // the kernel's counter begins anew
+		if counters, err := m.backend.Counters(ctx, prefix); err == nil {
+			next.count(counters[prefix])
+		}
+		next.rebase()
+	}
+	if err := m.backend.Add(ctx, []Entry{{prefix, next.Until.Sub(now)}}); err != nil {
+		return Decision{}, err
+	}
+	m.records[prefix] = &next
+	if !extends {
+		m.alive++
+		m.news.add(now)
+	}
+	return Decision{Block: next.Block, Applied: true}, m.keep(&next)
+}
+
+// decide returns the record that the proposal makes of the old one, or why it
+// makes none.
+func (m *Manager) decide(now time.Time, p Proposal, old *record) (next record, refused string) {
+	live := old != nil && old.live(now)
+	next = record{Block: Block{Prefix: p.Prefix}}
+	if live {
+		next = *old
+	}
+	if why, never := m.never.Check(p.Prefix); never {
+		if !p.Manual {
+			m.hits.add(now)
+			m.status.NeverHits++
+		}
+		return next, "never-block set: " + why
+	}
+	if wide := m.policy.tooWide(p.Prefix); wide != "" && !p.Manual {
+		return next, wide
+	}
+	evidence := p.Evidence
+	if p.Manual || evidence.After(now) {
+		evidence = now
+	}
+	switch {
+	case old == nil || live:
+	case old.Removed:
+		if !p.Manual && !evidence.After(old.Until) {
+			return next, fmt.Sprintf("removed by hand at %s: only newer evidence counts", old.Until.Format(time.RFC3339))
+		}
+	case evidence.Before(old.Until): // still the attack that it was blocked for
+		next.Repeats = old.Repeats
+	default:
+		next.Repeats = old.Repeats + 1
+	}
+	until := evidence.Add(m.policy.duration(p, next.Repeats)).UTC()
+	switch {
+	case until.Sub(now) < time.Millisecond:
+		return next, fmt.Sprintf("too old: a block for evidence of %s would have ended at %s", evidence.UTC().Format(time.RFC3339), until.Format(time.RFC3339))
+	case live && !p.Manual && !until.After(old.Until):
+		return next, fmt.Sprintf("already blocked until %s", old.Until.Format(time.RFC3339))
+	case live || p.Manual:
+	case m.news.sum(now) >= m.policy.PerHour:
+		return next, fmt.Sprintf("cap: %d new blocks in an hour", m.policy.PerHour)
+	case m.full(now):
+		return next, fmt.Sprintf("cap: %d blocks at a time", m.policy.Total)
+	}
+	if !live {
+		next.Since = now.UTC()
+	}
+	next.Until, next.Reason, next.Alert, next.State = until, p.Reason, p.Alert, m.state()
+	return next, ""
+}
+
+func (m *Manager) state() string {
+	if m.backend.Enforcing() {
+		return Blocked
+	}
+	return Observed
+}
+
+// full counts the blocks when it seems so, but no more than once a second.
+func (m *Manager) full(now time.Time) bool {
+	if m.alive >= m.policy.Total && now.Sub(m.swept).Abs() >= time.Second {
+		m.recount(now)
+	}
+	return m.alive >= m.policy.Total
+}
+
+func (m *Manager) recount(now time.Time) {
+	m.alive, m.swept = 0, now
+	for _, r := range m.records {
+		if r.live(now) {
+			m.alive++
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package block
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Restore reads the kept blocks and puts those that have not ended back into
+// the kernel, with the time that is left to them. A record that cannot be read
+// is counted (Status.Malformed) and left where it is. It does not resolve the
+// names of the allow-list, which may take seconds: call Reconcile afterwards.
+func (m *Manager) Restore(ctx context.Context, now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.keeper.Each(func(key string, value []byte) error {
+		var r record
+		if err := json.Unmarshal(value, &r); err != nil {
+			m.status.Malformed++
+			return nil
+		}
+		p, err := canonical(r.Prefix)
+		if err != nil || p.String() != key || r.Repeats < 0 {
+			m.status.Malformed++
+			return nil
+		}
+		r.State = m.state()
+		if r.Since.After(now.Add(-time.Hour)) {
+			m.news.add(r.Since)
+		}
+		m.records[p] = &r
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.backend.Setup(ctx); err != nil {
+		return err
+	}
+	_, err = m.reconcile(ctx, now)
+	return err
+}
+
+// Reconcile looks at this host again, reads what the kernel has counted, puts
+// back the blocks that somebody else has flushed (and tells how many), takes
+// over those that somebody else has set, and forgets old repeaters.
+func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
+	// Outside the lock: the allow-list's names may take a while to resolve.
+	failed := m.never.Refresh(ctx, now)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.status.Warning = ""
+	m.warn(failed)
+	return m.reconcile(ctx, now)
+}
+
+func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
+	if err := m.freshNever(ctx, now); err != nil {
+		return 0, err
+	}
+	restored := 0
+	if m.backend.Enforcing() {
+		var err error
+		if restored, err = m.compare(ctx, now); err != nil {
+			return restored, err
+		}
+	}
+	return restored, m.forget(now)
+}
+
+// tolerance is how far the kernel's end of a block may be from ours.
+const tolerance = time.Second
+
+// compare makes the kernel hold what the records say.
+func (m *Manager) compare(ctx context.Context, now time.Time) (restored int, err error) {
+	counters, err := m.backend.Counters(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = m.backend.Setup(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	var missing []Entry
+	var changed []*record
+	for p, r := range m.records {
+		if !r.live(now) {
+			continue
+		}
+		before, left := *r, r.Until.Sub(now)
+		c, there := counters[p]
+		if there {
+			r.count(c)
+		}
+		if !there || (c.Remaining-left).Abs() > tolerance {
+			r.rebase()
+			missing = append(missing, Entry{p, left})
+		}
+		if *r != before {
+			changed = append(changed, r)
+		}
+	}
+	if err := m.backend.Add(ctx, missing); err != nil {
+		return 0, err
+	}
+	adopted, err := m.adopt(ctx, now, counters)
+	if err != nil {
+		return len(missing), err
+	}
+	return len(missing), m.keep(append(changed, adopted...)...)
+}
+
+// adopt makes records of blocks that we do not know: the process may have died
+// between kernel and disk, or a person has used the nft program. It removes
+// those of the never-block set. One without an end is a person's business.
+func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.Prefix]Counter) ([]*record, error) {
+	var adopted []*record
+	var wrong []netip.Prefix
+	for p, c := range counters {
+		if old := m.records[p]; old != nil && old.live(now) {
+			continue
+		}
+		if _, never := m.never.Check(p); never {
+			wrong = append(wrong, p)
+			continue
+		}
+		if c.Remaining <= tolerance { // about to end, or endless
+			continue
+		}
+		r := &record{Block: Block{
+			Prefix: p, Since: now.UTC(), Until: now.Add(c.Remaining).UTC(), State: Blocked, Reason: "found in the kernel",
+		}}
+		if old := m.records[p]; old != nil {
+			r.Repeats = old.Repeats
+		}
+		r.count(c)
+		m.records[p] = r
+		m.alive++
+		adopted = append(adopted, r)
+	}
+	return adopted, m.backend.Remove(ctx, wrong)
+}
+
+// freshNever looks at this host again if the last look is old, fills the
+// backend's never-block set if ours has changed, and ends the blocks that it
+// forbids now.
+func (m *Manager) freshNever(ctx context.Context, now time.Time) error {
+	m.warn(m.never.Fresh(now))
+	table := m.never.table.Load()
+	if table == m.installed {
+		return nil
+	}
+	if m.installed == nil || !slices.Equal(table.spans, m.installed.spans) {
+		if err := m.backend.SetNever(ctx, table.prefixes()); err != nil {
+			return err
+		}
+		if err := m.withdraw(ctx, now); err != nil {
+			return err
+		}
+	}
+	m.installed = table
+	return nil
+}
+
+func (m *Manager) withdraw(ctx context.Context, now time.Time) error {
+	var prefixes []netip.Prefix
+	var ended []*record
+	for p, r := range m.records {
+		if _, never := m.never.Check(p); never && r.live(now) {
+			prefixes, ended = append(prefixes, p), append(ended, r)
+		}
+	}
+	if len(ended) == 0 {
+		return nil
+	}
+	if err := m.backend.Remove(ctx, prefixes); err != nil {
+		return err
+	}
+	return m.end(now, false, ended...)
+}
+
+func (m *Manager) warn(err error) {
+	if err != nil {
+		m.status.Warning = err.Error()
+	}
+}
+
+// forget deletes ended blocks that are too old or too many to remember.
+func (m *Manager) forget(now time.Time) error {
+	var ended []*record
+	for _, r := range m.records {
+		if !r.live(now) {
+			ended = append(ended, r)
+		}
+	}
+	m.alive, m.swept = len(m.records)-len(ended), now
+	slices.SortFunc(ended, func(a, b *record) int { return b.Until.Compare(a.Until) })
+	var keys []string
+	for i, r := range ended {
+		if i >= m.policy.Total || now.Sub(r.Until) > m.policy.Memory {
+			delete(m.records, r.Prefix)
+			keys = append(keys, r.Prefix.String())
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return m.keeper.Delete(keys...)
+}
