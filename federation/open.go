@@ -62,6 +62,9 @@ func (o *Open) Verify(s event.Sealed) error {
 	if err != nil {
 		return fmt.Errorf("signer %.64q: %w", s.Signer, err)
 	}
+	if id.String() != s.Signer {
+		return fmt.Errorf("signer %.64q: want it written %s: one member has one name", s.Signer, id)
+	}
 	key, err := id.ExtractPublicKey()
 	if err != nil {
 		return fmt.Errorf("signer %s: %w", id, err)

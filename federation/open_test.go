@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/komondor/komondor/event"
 )
@@ -44,6 +45,15 @@ func TestOnlyTheSignersOwnWordsVerify(t *testing.T) {
 		if err := b.Verify(forged); !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: %v, want ErrSignature", name, err)
 		}
+	}
+	id, err := peer.Decode(a.Member())
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := sealed
+	forged.Signer = peer.ToCid(id).String()
+	if err := b.Verify(forged); err == nil {
+		t.Error("another spelling of the signer's name verified: it could vote twice")
 	}
 	for _, signer := range []string{"", "nobody", "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"} {
 		forged := sealed
