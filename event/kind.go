@@ -31,7 +31,7 @@ const (
 // federation's policy can override). The kinds that prove intent most weigh most.
 var severities = map[Kind]int{
 	SSHLoginFailed:    2,
-	SSHPAMFailed:      2,
+	SSHPAMFailed:      0,
 	SSHUserInvalid:    3,
 	SSHUserRefused:    3,
 	SSHTriesExceeded:  5,

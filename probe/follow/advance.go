@@ -93,8 +93,14 @@ func (f *File) begin() (*reader, error) {
 	from := f.opts.From
 	if from == (Position{}) {
 		if len(list) == 0 || !list[0].live {
+			if f.waiting.IsZero() {
+				f.waiting = time.Now().Add(-clockGrain)
+			}
 			f.tell(fmt.Sprintf("follow %q: waiting for it: no such file yet", f.path))
 			return nil, nil
+		}
+		if !f.waiting.IsZero() { // it may have come and been rotated already
+			return f.openNewer(list, Position{Modified: f.waiting.UnixNano()})
 		}
 		return openReader(f.path, from, f.opts.MaxLine)
 	}

@@ -41,6 +41,7 @@ type File struct {
 	// late is the file before current: writers that do not know of the rotation
 	// yet still add to it.
 	late    *reader
+	waiting time.Time // since when there has been no file to begin with
 	retired time.Time // when current replaced late
 	// rotated is when the successor of current was first seen in use.
 	rotated time.Time
@@ -55,6 +56,8 @@ const (
 	settle   = 200 * time.Millisecond
 	patience = 5 * time.Second
 	lateness = time.Minute
+	// clockGrain is how far a file's time may be behind the clock.
+	clockGrain = 10 * time.Millisecond
 )
 
 // Open prepares to follow the log at path; "-" is standard input. The log need
@@ -134,7 +137,7 @@ func (f *File) wait(ctx context.Context, watcher *fsnotify.Watcher) (moved bool)
 			return false
 		case <-timer.C:
 			return true
-		case <-watcher.Errors:
+		case <-watcher.Errors: //nolint:errcheck // an overflow or a lost watch: we look for ourselves
 			return true
 		case e := <-watcher.Events:
 			for _, p := range f.places {

@@ -167,6 +167,23 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
+func TestRotatedBeforeItWasSeen(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "auth.log")
+	appendTo(t, path+".1", "of a former life\n")
+	old := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(path+".1", old, old))
+	fl := start(t, path, Options{})
+	fl.wantNotice("no such file")
+	// Moved in at once, as if the follower had not been scheduled in between.
+	appendTo(t, filepath.Join(dir, "first"), "one\n")
+	appendTo(t, filepath.Join(dir, "second"), "two\n")
+	must(t, os.Rename(path+".1", path+".2"))
+	must(t, os.Rename(filepath.Join(dir, "first"), path+".1"))
+	must(t, os.Rename(filepath.Join(dir, "second"), path))
+	fl.wantLines("one", "two")
+}
+
 // A writer is slower to notice than the rotation: it writes on into the renamed
 // file for a while each time. Two rotations in a row leave a file that never
 // was the live one while anybody looked.
@@ -175,6 +192,7 @@ func TestRotationUnderWriter(t *testing.T) {
 	path := filepath.Join(dir, "auth.log")
 	const lines, rotations = 50_000, 8
 	fl := start(t, path, Options{})
+	fl.wantNotice("no such file") // it has looked: from here on no line may be lost
 	create := func() *os.File {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		must(t, err)

@@ -42,7 +42,7 @@ func (r *reader) seek(pos Position) error {
 	}
 	head := r.probe[:min(pos.Offset, headSize)]
 	n, err := r.file.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !pos.headIn(head[:n], info.Size()) {
@@ -78,7 +78,7 @@ func (r *reader) drain(ctx context.Context, handle func(Line) error) error {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -98,7 +98,7 @@ func (r *reader) check() error {
 		return errTruncated
 	}
 	n, err := r.file.ReadAt(r.probe[:len(r.head)], 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !same(r.head, r.probe[:n]) {

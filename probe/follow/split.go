@@ -3,6 +3,7 @@ package follow
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 )
 
@@ -41,7 +42,7 @@ func Lines(ctx context.Context, r io.Reader, maxLine int, handle func(Line) erro
 				return err
 			}
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			if s.rest(&l) {
 				return handle(l)
 			}

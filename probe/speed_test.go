@@ -1,0 +1,211 @@
+package probe
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestNoAllocations holds what the design promises: a line that is no evidence
+// costs no allocation, whatever the format.
+func TestNoAllocations(t *testing.T) {
+	const head = "Nov 22 05:00:00 gate "
+	journal := `{"__REALTIME_TIMESTAMP":"1762077600000000","_COMM":"%s","_PID":"7","MESSAGE":"%s"}`
+	for format, quiet := range map[string][]string{
+		"sshd": {
+			"", "garbage", head + "CRON[80]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)", head + "sshd[700]: Server listening on 0.0.0.0 port 22.",
+			head + "sshd[700]: Received disconnect from 203.0.113.9 port 40000:11: Bye Bye [preauth]", head + "sshd[700]: Disconnected from user alice 203.0.113.9 port 40000",
+			head + "sshd[700]: Connection closed by 203.0.113.9 port 40000", head + "sshd[700]: Connection closed by 2001:db8::9 port 40000",
+			head + "sshd[700]: pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)", head + "sshd[700]: Failed publickey for alice from 203.0.113.9 port 40000 ssh2: RSA SHA256:abc",
+			head + "sshd[700]: Failed password for alice from host.example port 40000 ssh2", head + "sshd[700]: error: kex_exchange_identification: Connection closed by remote host",
+			head + "sshd[700]: drop connection #12 from [203.0.113.11]:40004 on [203.0.113.1]:22 past Maxstartups", head + "sshd[700]: Connection from 203.0.113.9 port 40000 on 203.0.113.1 port 22",
+			"2026-11-22T05:00:00.123456+00:00 gate sshd[700]: Postponed publickey for alice from 203.0.113.9 port 40000 ssh2 [preauth]",
+			"<38>1 2026-11-22T05:00:00Z gate sshd 700 - [x@1 y=\"z\"] Starting session: shell on pts/0 for alice from 203.0.113.9 port 40000 id 0",
+		},
+		"journald": {
+			"", fmt.Sprintf(journal, "cron", "session opened"), fmt.Sprintf(journal, "sshd", "Disconnecting: bye"), fmt.Sprintf(journal, "sshd", "Server listening on :: port 22."),
+		},
+		"snort-fast":  {"", "Commencing packet processing", "08/28-12:09:08.000000  [**] [112:1:1] (spp_arpspoof) Unicast ARP request [**] [Priority: 3] {ARP}"},
+		"snort-full":  {"", "TCP TTL:56 TOS:0x0 ID:11232 IpLen:20 DgmLen:44", "******S* Seq: 0x25137CDA  Ack: 0x0  Win: 0x400  TcpLen: 24"},
+		"snort3-json": {"", `{ "timestamp" : "08/28-12:09:03.123456", "pkt_num" : 10 }`},
+		"suricata":    {"", `{"timestamp":"2026-11-22T05:00:09.000000+0000","event_type":"flow","src_ip":"203.0.113.9"}`},
+	} {
+		f, err := Lookup(format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := f.New(testClock)
+		for _, s := range quiet {
+			line := Line{File: "x.log", Number: 1, Bytes: []byte(s)}
+			if allocs := testing.AllocsPerRun(100, func() {
+				if ev, ok, err := p.Parse(line); ok || err != nil {
+					t.Errorf("%s: %q is taken for %+v, %v", format, s, ev, err)
+				}
+			}); allocs > 0 {
+				t.Errorf("%s: %v allocations for %q", format, allocs, s)
+			}
+		}
+	}
+}
+
+// TestLongLines gives every parser long lines that are built to make it start over
+// again and again: quadratic work would take minutes.
+func TestLongLines(t *testing.T) {
+	const sshd = "Nov 22 05:00:00 gate sshd[700]: "
+	heads := []string{"", sshd, "<38>1 2026-11-22T05:00:00Z gate sshd 700 - [x y=\"", "08/28-12:09:00.123456  [**] [1:1:1] ", "[**] [1:1:1] ",
+		`{"event_type":"alert","alert":`, `{"_COMM":"sshd","MESSAGE":`, `{"_COMM":"sshd","MESSAGE":"`, `{ "src_ap" : "1.2.3.4:1", "rule" : `}
+	fillers := []string{" from ", " from x port 1 ssh2: ", " for ", ": ", "[", "]", " [**]", " port 1", "cve", "cve-1", " rhost=", "\x00", "\xff", "1", " -> ", "} {",
+		": Change of username or service not allowed: (", `\"`, `"`, " (", ","}
+	start := time.Now()
+	for _, f := range Builtin() {
+		p := f.New(testClock)
+		try := func(head, filler string, size int) {
+			b := append([]byte(head), bytes.Repeat([]byte(filler), size/len(filler))...)
+			if ev, ok, _ := p.Parse(Line{File: "x.log", Number: 1, Bytes: b}); ok {
+				checkEvent(t, ev)
+			}
+		}
+		for _, filler := range fillers {
+			for _, head := range heads {
+				try(head, filler, 64<<10)
+			}
+			try(heads[0], filler, 1<<20)
+			if f.Name != "sshd" {
+				continue
+			}
+			try(sshd+"Failed publickey for invalid user ", filler, 1<<20)
+			for _, form := range sshForms {
+				try(sshd+form.prefix, filler, 32<<10)
+			}
+		}
+	}
+	if took := time.Since(start); took > time.Minute {
+		t.Errorf("took %v", took)
+	}
+}
+
+// process is the lines that one process has yet to write.
+type process struct {
+	tag      string
+	pid      int
+	messages []string
+}
+
+// connection makes the lines of one connection, or of a cron job.
+func connection(r *rand.Rand, pid int, ip string, port int, user string) process {
+	peer := fmt.Sprintf("%s port %d", ip, port)
+	pam := "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=" + ip
+	var m []string
+	switch r.IntN(10) {
+	case 0:
+		return process{"CRON", pid, []string{
+			"pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
+			"pam_unix(cron:session): session closed for user root"}}
+	case 1:
+		m = []string{
+			"Accepted publickey for alice from " + peer + " ssh2: ED25519 SHA256:0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg",
+			"pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)",
+			"Received disconnect from " + peer + ":11: disconnected by user",
+			"Disconnected from user alice " + peer,
+			"pam_unix(sshd:session): session closed for user alice"}
+	case 2, 3, 4:
+		m = []string{
+			pam + "  user=root",
+			"Failed password for root from " + peer + " ssh2",
+			"Failed password for root from " + peer + " ssh2",
+			"Received disconnect from " + peer + ":11: Bye Bye [preauth]",
+			"Disconnected from authenticating user root " + peer + " [preauth]"}
+	case 5:
+		m = []string{
+			"error: kex_exchange_identification: Connection closed by remote host",
+			"Connection closed by " + peer}
+	default:
+		m = []string{
+			"Invalid user " + user + " from " + peer,
+			"pam_unix(sshd:auth): check pass; user unknown",
+			pam,
+			"Failed password for invalid user " + user + " from " + peer + " ssh2",
+			"Connection closed by invalid user " + user + " " + peer + " [preauth]"}
+	}
+	return process{"sshd", pid, m}
+}
+
+// mix makes a log of n lines as a server under attack writes it, with sources
+// and users in great number.
+func mix(format string, n int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	users := strings.Fields("root admin oracle postgres test ubuntu git pi www-data ftpuser")
+	var b bytes.Buffer
+	var open []process
+	at := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	for i := range n {
+		at = at.Add(time.Duration(r.IntN(80)) * time.Millisecond)
+		ip := fmt.Sprintf("203.%d.113.%d", r.IntN(28), 1+r.IntN(250))
+		port, user := 1024+r.IntN(60000), users[r.IntN(len(users))]
+		switch format {
+		case "sshd", "journald":
+			// Four of five connections are attacks, some of them at once.
+			if len(open) < 4 {
+				open = append(open, connection(r, 1000+i, ip, port, user))
+			}
+			c := r.IntN(len(open))
+			tag, pid, message := open[c].tag, open[c].pid, open[c].messages[0]
+			if open[c].messages = open[c].messages[1:]; len(open[c].messages) == 0 {
+				open = slices.Delete(open, c, c+1)
+			}
+			if format == "sshd" {
+				fmt.Fprintf(&b, "%s gate %s[%d]: %s\n", at.Format(time.Stamp), tag, pid, message)
+				break
+			}
+			fmt.Fprintf(&b, `{"__CURSOR":"s=0;i=%x","__REALTIME_TIMESTAMP":"%d","_BOOT_ID":"0123456789abcdef0123456789abcdef","_TRANSPORT":"syslog","PRIORITY":"6","SYSLOG_IDENTIFIER":"%s","_PID":"%d","_UID":"0","_COMM":"%s","_EXE":"/usr/sbin/sshd","_SYSTEMD_UNIT":"ssh.service","_HOSTNAME":"gate","MESSAGE":"%s"}`+"\n",
+				i, at.UnixMicro(), tag, pid, tag, message)
+		case "snort-fast":
+			fmt.Fprintf(&b, "%s  [**] [1:%d:1] SCAN of something (CVE-2021-%d) [**] [Classification: Attempted Information Leak] [Priority: %d] {TCP} %s:%d -> 198.51.100.2:22\n",
+				at.Format("01/02-15:04:05.000000"), 1000+r.IntN(999), 1000+r.IntN(9000), 1+r.IntN(4), ip, port)
+		case "snort-full":
+			fmt.Fprintf(&b, "[**] [1:%d:1] SCAN of something [**]\n[Classification: Attempted Information Leak] [Priority: 2] \n%s %s:%d -> 198.51.100.2:22\nTCP TTL:56 TOS:0x0 ID:11232 IpLen:20 DgmLen:44\n******S* Seq: 0x25137CDA  Ack: 0x0  Win: 0x400  TcpLen: 24\n\n",
+				1000+r.IntN(999), at.Format("01/02-15:04:05.000000"), ip, port)
+		case "snort3-json":
+			fmt.Fprintf(&b, `{ "timestamp" : "%s", "pkt_num" : %d, "proto" : "TCP", "pkt_gen" : "raw", "pkt_len" : 60, "dir" : "C2S", "src_ap" : "%s:%d", "dst_ap" : "198.51.100.2:22", "rule" : "1:%d:1", "action" : "allow" }`+"\n",
+				at.Format("01/02-15:04:05.000000"), i, ip, port, 1000+r.IntN(999))
+		case "suricata": // most records of an eve.json are not alerts
+			if r.IntN(10) > 0 {
+				fmt.Fprintf(&b, `{"timestamp":"%s","flow_id":%d,"in_iface":"eth0","event_type":"flow","src_ip":"%s","src_port":%d,"dest_ip":"198.51.100.2","dest_port":443,"proto":"TCP","app_proto":"tls","flow":{"pkts_toserver":9,"pkts_toclient":8,"bytes_toserver":1200,"bytes_toclient":5400,"state":"closed","reason":"timeout","alerted":false}}`+"\n",
+					at.Format("2006-01-02T15:04:05.000000-0700"), i, ip, port)
+				break
+			}
+			fmt.Fprintf(&b, `{"timestamp":"%s","flow_id":%d,"in_iface":"eth0","event_type":"alert","src_ip":"%s","src_port":%d,"dest_ip":"198.51.100.2","dest_port":80,"proto":"TCP","alert":{"action":"allowed","gid":1,"signature_id":%d,"rev":3,"signature":"ET WEB something","category":"Attempted User Privilege Gain","severity":1},"http":{"hostname":"www.example","url":"/"},"app_proto":"http"}`+"\n",
+				at.Format("2006-01-02T15:04:05.000000-0700"), i, ip, port, 2000000+r.IntN(999))
+		}
+	}
+	return b.Bytes()
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, f := range Builtin() {
+		b.Run(f.Name, func(b *testing.B) {
+			log := mix(f.Name, 20_000)
+			split := bytes.Split(bytes.TrimSuffix(log, []byte("\n")), []byte("\n"))
+			events := 0
+			b.SetBytes(int64(len(log)))
+			b.ReportAllocs()
+			for b.Loop() {
+				p := f.New(Clock{Zone: time.UTC})
+				for i, line := range split {
+					if _, ok, err := p.Parse(Line{File: "x.log", Number: int64(i + 1), Bytes: line}); err != nil {
+						b.Fatal(err)
+					} else if ok {
+						events++
+					}
+				}
+			}
+			seconds := b.Elapsed().Seconds()
+			b.ReportMetric(float64(b.N*len(split))/seconds, "lines/s")
+			b.ReportMetric(float64(events)/float64(b.N*len(split)), "events/line")
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package probe
+
+import (
+	"bytes"
+
+	"github.com/komondor/komondor/event"
+)
+
+// The messages about connections that never became a login. Each reader gets
+// what follows the form's prefix.
+
+// connection splits "[invalid user NAME |authenticating user NAME ]IP port N",
+// where NAME is the client's choice: the address is at the end. The end of a
+// session ("user NAME IP port N", or nobody named and not before login) is not
+// evidence, and ok is false for it. Versions before 7.2 write no port, and no
+// user either.
+func (m *sshMessage) connection(b []byte, ev *event.Event) bool {
+	who, host, n, ok := cutPeer(b)
+	if !ok {
+		return false
+	}
+	named := false
+	for _, state := range [...]string{"invalid user ", "authenticating user "} {
+		// A name can be empty: "invalid user  IP port N".
+		if len(who) >= len(state)-1 && string(b[:len(state)]) == state {
+			m.user, named = b[min(len(state), len(who)):len(who)], true
+			break
+		}
+	}
+	if named == (len(who) == 0) || named && n == 0 || !named && !m.preauth {
+		return false
+	}
+	ev.Source.Port = n
+	ev.Source.Addr, ok = address(host)
+	return ok
+}
+
+// closed reads the whole rest as a connection that ended before a login.
+func closed(m *sshMessage, ev *event.Event) bool {
+	ev.Kind = event.SSHPreauthClosed
+	return m.connection(m.text, ev)
+}
+
+// timedOut reads "… timed out"; at higher log levels every connection has a line
+// that begins alike.
+func timedOut(m *sshMessage, ev *event.Event) bool {
+	who, ok := bytes.CutSuffix(m.text, []byte(" timed out"))
+	ev.Kind = event.SSHPreauthTimeout
+	return ok && m.connection(who, ev)
+}
+
+// disconnecting reads "… : REASON" where sshd hangs up for the client's deeds.
+func disconnecting(m *sshMessage, ev *event.Event) bool {
+	const change = ": Change of username or service not allowed: ("
+	who, ok := bytes.CutSuffix(m.text, []byte(": Too many authentication failures"))
+	ev.Kind = event.SSHTriesExceeded
+	if !ok {
+		// The names that follow are the client's choice: one occurrence only.
+		if bytes.Count(m.text, []byte(change)) != 1 {
+			return false
+		}
+		who, _, _ = bytes.Cut(m.text, []byte(change))
+		ev.Kind, ev.Detail = event.SSHProtocol, "change of user name or service"
+	}
+	return m.connection(who, ev)
+}
+
+// receivedDisconnect reads "IP port N:CODE: MESSAGE" or, before 7.2, "IP: CODE:
+// MESSAGE"; the client chooses the code and the message. Only the codes of a
+// failed login are evidence: 11, by application, is how anybody leaves.
+func receivedDisconnect(m *sshMessage, ev *event.Event) bool {
+	who, message, ok := bytes.Cut(m.text, []byte(": "))
+	if !ok {
+		return false
+	}
+	var code []byte
+	if host, rest, hasPort := bytes.Cut(who, []byte(" port ")); hasPort {
+		var n []byte
+		if n, code, ok = bytes.Cut(rest, []byte(":")); !ok {
+			code, message, _ = bytes.Cut(message, []byte(": "))
+		}
+		who = host
+		if ev.Source.Port, ok = port(n); !ok {
+			return false
+		}
+	} else {
+		code, message, _ = bytes.Cut(message, []byte(": "))
+	}
+	switch string(code) {
+	case "14": // no more authentication methods
+	case "3": // key exchange failed; JSch, which brute force tools use, says so for a wrong password
+		if !m.preauth && !bytes.Contains(message, []byte("Auth fail")) {
+			return false
+		}
+	default:
+		return false
+	}
+	ev.Kind, m.detail = event.SSHPreauthClosed, message
+	ev.Source.Addr, ok = address(who)
+	return ok
+}
+
+// refusedConnection reads "HOST (IP)" of the TCP wrappers, where HOST can begin
+// with what the client's ident service says.
+func refusedConnection(m *sshMessage, ev *event.Event) bool {
+	_, host, ok := cutLast(m.text, " (")
+	host, closed := bytes.CutSuffix(host, []byte(")"))
+	ev.Kind, ev.Detail = event.SSHPenalty, "refused by hosts.deny"
+	var isAddr bool
+	ev.Source.Addr, isAddr = address(host)
+	return ok && closed && isAddr
+}
+
+// bannerFailure reads "IP port N: REASON" before the key exchange.
+func bannerFailure(m *sshMessage, ev *event.Event) bool {
+	m.preauth = true
+	return protocolFailure(m, ev)
+}
+
+// protocolFailure reads "[invalid user NAME |authenticating user NAME ]IP port
+// N: REASON".
+func protocolFailure(m *sshMessage, ev *event.Event) bool {
+	who, reason, ok := cutLast(m.text, ": ")
+	if !ok || !m.preauth {
+		return false
+	}
+	switch string(reason) {
+	case "invalid format", "could not read protocol version", "incomplete message", "Connection corrupted",
+		"message authentication code incorrect", "invalid elliptic curve value", "string is too large":
+	default:
+		return false // the network's or the server's fault: "Broken pipe", "out of memory"
+	}
+	ev.Kind, m.detail = event.SSHProtocol, reason
+	return m.connection(who, ev)
+}
+
+// noCommonAlgorithm reads "IP[ port N]: no matching WHAT found. Their offer: …".
+func noCommonAlgorithm(m *sshMessage, ev *event.Event) bool {
+	who, what, ok := bytes.Cut(m.text, []byte(": "))
+	if !ok || !bytes.HasPrefix(what, []byte("no matching ")) {
+		return false
+	}
+	ev.Kind, m.detail = event.SSHProtocol, what
+	ev.Source, ok = peer(who)
+	return ok
+}
+
+// badVersion reads "'VERSION' from IP[ port N]".
+func badVersion(m *sshMessage, ev *event.Event) bool {
+	_, from, ok := lastFrom(m.text)
+	ev.Kind, ev.Source = event.SSHProtocol, from
+	return ok
+}
+
+// noVersion reads "IP[ port N]".
+func noVersion(m *sshMessage, ev *event.Event) bool {
+	from, ok := peer(m.text)
+	ev.Kind, ev.Source = event.SSHProtocol, from
+	return ok
+}
+
+// probed reads "IP port N with VERSION.  Don't panic.".
+func probed(m *sshMessage, ev *event.Event) bool {
+	who, _, ok := bytes.Cut(m.text, []byte(" with "))
+	if !ok {
+		who, _, _ = bytes.Cut(m.text, []byte(". "))
+	}
+	from, ok := peer(who)
+	ev.Kind, ev.Source = event.SSHProtocol, from
+	return ok
+}

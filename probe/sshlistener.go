@@ -1,0 +1,105 @@
+package probe
+
+import (
+	"bytes"
+
+	"github.com/komondor/komondor/event"
+)
+
+// The messages of the listening sshd, from 9.8 on, about its children and about
+// whom it no longer listens to. They hold nothing of a client's choice.
+
+// graceExceeded reads "IP port N", or from 9.8, by the listener, "connection
+// from IP to LOCAL, pid = N[ (early)]".
+func graceExceeded(m *sshMessage, ev *event.Event) bool {
+	ev.Kind = event.SSHPreauthTimeout
+	pair, ok := bytes.CutPrefix(m.text, []byte("connection from "))
+	if !ok {
+		ev.Source, ok = peer(m.text)
+		return ok
+	}
+	pair, pid, ok := bytes.Cut(pair, []byte(", pid = "))
+	pid, _, _ = bytes.Cut(pid, []byte(" "))
+	return ok && m.childPID(pid) && fromTo(pair, ev)
+}
+
+// fromTo reads "IP to LOCAL".
+func fromTo(b []byte, ev *event.Event) bool {
+	from, to, ok1 := bytes.Cut(b, []byte(" to "))
+	var ok2 bool
+	ev.Source.Addr, ok2 = address(from)
+	ev.Target.Addr, _ = address(to)
+	return ok1 && ok2
+}
+
+// crashed reads the listener's "N unpriv child crash for connection from IP to
+// LOCAL[ (early)]" and "N for connection from IP to LOCAL killed by signal S".
+func crashed(m *sshMessage, ev *event.Event) bool {
+	pid, rest, ok := bytes.Cut(m.text, []byte(" "))
+	what, pair, ok2 := bytes.Cut(rest, []byte("for connection from "))
+	if !ok || !ok2 || !m.childPID(pid) {
+		return false
+	}
+	pair, _, killed := bytes.Cut(pair, []byte(" killed by signal "))
+	if !killed && string(what) != "unpriv child crash " {
+		return false
+	}
+	ev.Kind, ev.Detail = event.SSHProtocol, "crashed its session"
+	return fromTo(bytes.TrimSuffix(pair, []byte(" (early)")), ev)
+}
+
+// droppedConnection reads the listener's "N from [IP]:PORT on [LOCAL]:PORT
+// penalty: REASON". Other reasons than a penalty mean that the server is busy.
+func droppedConnection(m *sshMessage, ev *event.Event) bool {
+	m.listener = true
+	_, rest, ok1 := bytes.Cut(m.text, []byte(" from "))
+	from, rest, ok2 := bytes.Cut(rest, []byte(" on "))
+	to, reason, ok3 := bytes.Cut(rest, []byte(" penalty: "))
+	if !ok1 || !ok2 || !ok3 {
+		return false
+	}
+	ev.Kind, m.detail = event.SSHPenalty, reason
+	ev.Target, _ = bracketed(to)
+	ev.Source, ok1 = bracketed(from)
+	return ok1
+}
+
+// bracketed reads "[IP]:PORT".
+func bracketed(b []byte) (e event.Endpoint, ok bool) {
+	host, n, ok := bytes.Cut(b, []byte("]:"))
+	if !ok || len(host) == 0 || host[0] != '[' {
+		return e, false
+	}
+	if e.Port, ok = port(n); !ok {
+		return e, false
+	}
+	e.Addr, ok = address(host[1:])
+	return e, ok
+}
+
+// penalised reads "ipv4: new IP/BITS active penalty of N seconds for penalty:
+// REASON" and "IP/BITS: activating ipv4 penalty of N seconds for penalty:
+// REASON". A penalty for a whole network (PerSourceNetBlockSize) blames nobody.
+func penalised(m *sshMessage, ev *event.Event) bool {
+	m.listener = true
+	what, reason, ok := bytes.Cut(m.text, []byte(" seconds for penalty: "))
+	if !ok {
+		return false
+	}
+	network, _, activating := bytes.Cut(what, []byte(": activating ipv"))
+	if !activating {
+		_, rest, isNew := bytes.Cut(what, []byte(": new "))
+		if network, _, ok = bytes.Cut(rest, []byte(" active penalty of ")); !ok || !isNew {
+			return false
+		}
+	}
+	host, mask, ok := bytes.Cut(network, []byte("/"))
+	bits, isNumber := number(mask)
+	ev.Kind, m.detail = event.SSHPenalty, reason
+	addr, isAddr := address(host)
+	if !ok || !isNumber || !isAddr || addr.Is4() && bits != 32 || addr.Is6() && bits < 64 {
+		return false
+	}
+	ev.Source.Addr = addr
+	return true
+}

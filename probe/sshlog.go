@@ -1,0 +1,201 @@
+package probe
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/komondor/komondor/event"
+)
+
+// sshLog reads the messages of sshd, however they got here. The formats are
+// those of openssh-portable (auth.c, packet.c, sshd.c, srclimit.c, auth-pam.c),
+// from 4.x to 10.x.
+type sshLog struct {
+	// kex remembers the last connections that failed before the key exchange
+	// with a line that lacks the address, by process id modulo the size; the
+	// next line of the process has it.
+	kex [64]int
+
+	// What is being read: kept here and not on the stack, so that lines that
+	// turn out not to be evidence cost no allocation.
+	message sshMessage
+	event   event.Event
+	attempt string // the last one; its lines mostly come together
+}
+
+// sshMessage is one message without its prefixes and suffixes.
+type sshMessage struct {
+	text []byte
+	// preauth: sshd says that nobody had logged in yet, or it must be so.
+	preauth bool
+	// listener: the line is the listening process's, not the connection's.
+	listener bool
+	pid      []byte
+	// user and detail are what the reader found, not yet valid text.
+	user, detail []byte
+}
+
+// read returns the event that a message is evidence of, without its time and
+// whence it came, or nil. It is valid until the next call.
+func (l *sshLog) read(process, pid, message []byte) *event.Event {
+	count, message := repetitions(message)
+	message, preauth := bytes.CutSuffix(message, []byte(" [preauth]"))
+	form, rest := sshFormOf(message)
+	if form == nil {
+		return nil
+	}
+	if form.beforeKex {
+		l.remember(pid)
+		return nil
+	}
+	if form.closing && !preauth {
+		// Without the suffix this is the end of a session, unless the client
+		// never got as far as a key exchange. From 9.8 the sessions' own
+		// program names the user in the end of a session.
+		preauth = l.forget(pid) || len(process) > len("sshd")
+	}
+	m, ev := &l.message, &l.event
+	m.text, m.preauth, m.pid = rest, preauth, pid
+	m.listener, m.user, m.detail = false, nil, nil
+	*ev = event.Event{Count: 1}
+	if !form.read(m, ev) {
+		return nil
+	}
+	ev.Count *= count
+	if m.user != nil {
+		ev.User = text(m.user)
+	}
+	if m.detail != nil {
+		ev.Detail = text(m.detail)
+	}
+	ev.Severity = ev.Kind.Severity()
+	ev.Proof = event.Handshake // sshd only ever hears of a connection that was established
+	ev.Protocol = "tcp"
+	if !m.listener {
+		if l.attempt != string(m.pid) {
+			l.attempt = text(m.pid)
+		}
+		ev.Attempt = l.attempt
+	}
+	return ev
+}
+
+// repetitions strips what syslog daemons wrap around a message: rsyslog's
+// "message repeated 2 times: [ … ]" and the message number of Solaris.
+func repetitions(message []byte) (count int, _ []byte) {
+	count = 1
+	for n := len(message); n > 0 && (message[n-1] == ' ' || message[n-1] == '\r' || message[n-1] == 0); n-- {
+		message = message[:n-1]
+	}
+	if len(message) == 0 || message[0] != 'm' && message[0] != '[' {
+		return count, message
+	}
+	if rest, ok := bytes.CutPrefix(message, []byte("message repeated ")); ok {
+		times, inner, ok := bytes.Cut(rest, []byte(" times: ["))
+		n, isNumber := number(times)
+		if inner, closed := bytes.CutSuffix(inner, []byte("]")); ok && isNumber && n > 0 && closed {
+			count, message = n, bytes.Trim(inner, " ")
+		}
+	}
+	if bytes.HasPrefix(message, []byte("[ID ")) {
+		if i := bytes.Index(message, []byte("] ")); i > 0 && i < 40 {
+			message = message[i+2:]
+		}
+	}
+	return count, message
+}
+
+// sshForm is one form of message: what it begins with, and who reads the rest.
+type sshForm struct {
+	prefix    string
+	read      func(m *sshMessage, ev *event.Event) bool
+	beforeKex bool // has no address; announces a closing line that has it
+	closing   bool // the same line ends a session and a connection before login
+}
+
+// sshForms lists every message that can be evidence; no prefix is the beginning
+// of another.
+var sshForms = [...]sshForm{
+	{prefix: "Failed ", read: failedLogin},
+	{prefix: "Accepted ", read: acceptedLogin},
+	{prefix: "Invalid user ", read: invalidUser},
+	{prefix: "Illegal user ", read: invalidUser}, // before 3.9
+	{prefix: "User ", read: refusedUser},
+	{prefix: "ROOT LOGIN REFUSED FROM ", read: refusedRoot},
+	{prefix: "maximum authentication attempts exceeded for ", read: triesExceeded},
+	{prefix: "Disconnecting ", read: disconnecting},
+	{prefix: "pam_", read: pamFailure},
+	{prefix: "PAM: ", read: pamError},
+	{prefix: "PAM ", read: pamMore},
+	{prefix: "Connection closed by ", read: closed, closing: true},
+	{prefix: "Connection reset by ", read: closed, closing: true},
+	{prefix: "Disconnected from ", read: closed, closing: true},
+	{prefix: "Connection from ", read: timedOut, closing: true},
+	{prefix: "Received disconnect from ", read: receivedDisconnect},
+	{prefix: "Timeout before authentication for ", read: graceExceeded},
+	{prefix: "drop connection #", read: droppedConnection},
+	{prefix: "srclimit_penalise: ", read: penalised},
+	{prefix: "refused connect from ", read: refusedConnection},
+	{prefix: "banner exchange: Connection from ", read: bannerFailure},
+	{prefix: "ssh_dispatch_run_fatal: Connection from ", read: protocolFailure},
+	{prefix: "Unable to negotiate with ", read: noCommonAlgorithm},
+	{prefix: "Bad protocol version identification ", read: badVersion},
+	{prefix: "Did not receive identification string from ", read: noVersion},
+	{prefix: "Magic value check failed (", read: badVersion}, // a patch against censorship
+	{prefix: "probed from ", read: probed},
+	{prefix: "scanned from ", read: probed},
+	{prefix: "Session process ", read: crashed},
+	{prefix: "session process ", read: crashed},
+	{prefix: "kex_exchange_identification: ", beforeKex: true},
+	{prefix: "ssh_exchange_identification: ", beforeKex: true},
+}
+
+// sshFormOf finds the form of a message and what follows its prefix.
+func sshFormOf(message []byte) (*sshForm, []byte) {
+	const level = len("error: ")
+	if len(message) > level && (string(message[:level]) == "error: " || string(message[:level]) == "fatal: ") {
+		message = message[level:]
+	}
+	if len(message) == 0 {
+		return nil, nil
+	}
+	for _, f := range sshFormsBy[message[0]] {
+		if len(message) > len(f.prefix) && string(message[:len(f.prefix)]) == f.prefix {
+			return f, message[len(f.prefix):]
+		}
+	}
+	return nil, nil
+}
+
+// sshFormsBy has the forms by their first byte.
+var sshFormsBy = func() (by [256][]*sshForm) {
+	for i := range sshForms {
+		first := sshForms[i].prefix[0]
+		by[first] = append(by[first], &sshForms[i])
+	}
+	return by
+}()
+
+func (l *sshLog) remember(pid []byte) {
+	if n, ok := number(pid); ok {
+		l.kex[n%len(l.kex)] = n
+	}
+}
+
+// forget tells whether the process was remembered, and forgets it.
+func (l *sshLog) forget(pid []byte) bool {
+	n, ok := number(pid)
+	if !ok || n == 0 || l.kex[n%len(l.kex)] != n {
+		return false
+	}
+	l.kex[n%len(l.kex)] = 0
+	return true
+}
+
+// childPID makes the event one with the other lines of the process that a line
+// of the listener names.
+func (m *sshMessage) childPID(pid []byte) bool {
+	n, ok := number(pid)
+	m.pid = strconv.AppendInt(nil, int64(n), 10)
+	return ok
+}
