@@ -1,0 +1,250 @@
+// Package broadcast brings a payload to every node once, over the Kademlia tree
+// (Czirkos, Bognár, Hosszú: pseudo reliable broadcast, reference 21 of paper
+// 002). A node hands a payload to a few contacts in each bucket from its depth
+// on, and who acknowledges answers for the subtree of that bucket. Contacts
+// that fail are replaced by others of the bucket. What is lost all the same, to
+// peers that acknowledge and then do nothing, is for replicas, and for a pull
+// by the layer above.
+package broadcast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	defaultReplicas = 2
+	// maxForwards is how many payloads may be on their way from this node at
+	// once. More are not acknowledged, and their senders turn to others.
+	maxForwards = 256
+	// sendTimeout is a last resort: the network has its own, shorter one.
+	sendTimeout = 10 * time.Second
+)
+
+// Network is what the broadcast needs to know of the overlay.
+type Network interface {
+	// Buckets returns the contacts by the length of the prefix they share with
+	// this node, in slices of the caller's own.
+	Buckets() [][]peer.ID
+	// Send brings one frame to a contact and returns when it has acknowledged.
+	Send(ctx context.Context, to peer.ID, frame []byte) error
+}
+
+// Verdict is what the application makes of a payload.
+type Verdict int
+
+const (
+	Invalid Verdict = iota // refuse it, and forget that it came
+	Known                  // it is right and says nothing new: acknowledge, do not forward
+	Fresh                  // it is right and new: forward it
+)
+
+// Config says who judges payloads.
+type Config struct {
+	// Replicas is to how many contacts of each bucket a payload goes; 2 if 0.
+	Replicas int
+	// Receive verifies a payload, and takes it if it is new. It is called once
+	// a payload, however many copies come, concurrently for different ones,
+	// and never for what this node has published. The payload is not changed
+	// afterwards and may be kept.
+	Receive func(ctx context.Context, from peer.ID, payload []byte) Verdict
+}
+
+var (
+	errInvalid = errors.New("the payload is not valid")
+	errBusy    = errors.New("too many payloads on their way: try another contact")
+	errClosed  = errors.New("the broadcast is closed")
+)
+
+// Broadcast is one node's part.
+type Broadcast struct {
+	net      Network
+	replicas int
+	judge    func(context.Context, peer.ID, []byte) Verdict
+	count    counters
+
+	mu   sync.Mutex // guards seen and closed; never held during a call out
+	seen seen
+
+	forwards chan struct{} // one for each payload on its way
+	ctx      context.Context
+	cancel   context.CancelFunc
+	closed   bool
+	wg       sync.WaitGroup
+}
+
+// New makes a node's broadcast. Give Receive to the network as the receiver of
+// frames.
+func New(net Network, c Config) *Broadcast {
+	b := &Broadcast{net: net, replicas: c.Replicas, judge: c.Receive, forwards: make(chan struct{}, maxForwards)}
+	if b.replicas < 1 {
+		b.replicas = defaultReplicas
+	}
+	b.seen.byID = map[id]*entry{}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// Close ends what is on its way and waits for it.
+func (b *Broadcast) Close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.cancel()
+	b.wg.Wait()
+}
+
+// Publish sends a payload to all. It returns when the payload is on its way,
+// which it waits for while too many others are; it does not wait for coverage.
+func (b *Broadcast) Publish(ctx context.Context, payload []byte) error {
+	select {
+	case b.forwards <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("publish: %w", ctx.Err())
+	case <-b.ctx.Done():
+		return errClosed
+	}
+	b.count.published.Add(1)
+	b.mu.Lock()
+	e := b.seen.get(idOf(payload))
+	if e == nil || !e.verified() { // a copy under verification is judged by itself
+		e = b.seen.add(idOf(payload), time.Now())
+		e.settle(Fresh)
+	}
+	b.mu.Unlock()
+	return b.expand(e, frame{payload: payload})
+}
+
+// Receive takes one frame from a peer. Returning nil acknowledges it: the
+// payload is verified and this node answers for its subtree. A payload counts
+// as seen only once it is verified, so that nobody can suppress one with a
+// forgery. The data may be kept.
+func (b *Broadcast) Receive(ctx context.Context, from peer.ID, data []byte) error {
+	b.count.received.Add(1)
+	f, err := decode(data)
+	if err != nil {
+		b.count.invalid.Add(1)
+		return err
+	}
+	e, first := b.look(idOf(f.payload))
+	if first {
+		b.verify(ctx, from, f, e)
+	} else {
+		select {
+		case <-e.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	switch {
+	case e.verdict == Invalid:
+		return errInvalid
+	case !first:
+		b.count.duplicates.Add(1)
+	}
+	if e.verdict == Known {
+		return nil
+	}
+	select {
+	case b.forwards <- struct{}{}:
+		return b.expand(e, f)
+	default:
+		b.count.busy.Add(1)
+		return errBusy
+	}
+}
+
+// look finds a payload among the seen, or begins to.
+func (b *Broadcast) look(x id) (e *entry, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.seen.get(x); e != nil {
+		return e, false
+	}
+	return b.seen.begin(x), true
+}
+
+// verify judges a payload while copies of it wait for the verdict.
+func (b *Broadcast) verify(ctx context.Context, from peer.ID, f frame, e *entry) {
+	verdict := Invalid // also if the judge panics: nobody may wait forever
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.seen.finish(e, verdict, time.Now())
+	}()
+	verdict = b.judge(ctx, from, f.payload)
+	switch verdict {
+	case Invalid:
+		b.count.invalid.Add(1)
+	case Known:
+		b.count.known.Add(1)
+	case Fresh:
+		b.count.new.Add(1)
+		b.count.hop(f.hop)
+	}
+}
+
+// expand forwards a payload to the buckets from the frame's depth on that it has
+// not been forwarded to. It holds a place in forwards and gives it back.
+func (b *Broadcast) expand(e *entry, f frame) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	from, to := f.depth, e.depth
+	if b.closed || from >= to {
+		<-b.forwards
+		if b.closed {
+			return errClosed
+		}
+		return nil // a duplicate that asks for nothing more
+	}
+	e.depth = from
+	b.wg.Go(func() {
+		defer func() { <-b.forwards }()
+		b.forward(f, from, to)
+	})
+	return nil
+}
+
+func (b *Broadcast) forward(f frame, from, to int) {
+	var all sync.WaitGroup
+	for bucket, contacts := range b.net.Buckets() {
+		if bucket < from || bucket >= to {
+			continue
+		}
+		out := f.next(bucket).encode()
+		rand.Shuffle(len(contacts), func(i, j int) { contacts[i], contacts[j] = contacts[j], contacts[i] })
+		left := make(chan peer.ID, len(contacts))
+		for _, p := range contacts {
+			left <- p
+		}
+		close(left)
+		for range min(b.replicas, len(contacts)) {
+			all.Go(func() { b.delegate(left, out) })
+		}
+	}
+	all.Wait()
+}
+
+// delegate hands the frame to the first contact that takes it.
+func (b *Broadcast) delegate(left <-chan peer.ID, out []byte) {
+	for p := range left {
+		ctx, cancel := context.WithTimeout(b.ctx, sendTimeout)
+		b.count.sent.Add(1)
+		err := b.net.Send(ctx, p, out)
+		cancel()
+		if err == nil {
+			b.count.acked.Add(1)
+			return
+		}
+		b.count.failed.Add(1)
+		if b.ctx.Err() != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,275 @@
+// Package overlay joins the peer-to-peer network and brings bytes to the
+// members that are responsible for a key: one libp2p host and one Kademlia
+// table (go-libp2p-kad-dht), a greedy iterative lookup with cached routes (paper
+// 002, section III.B: n + log2 N messages for n events of one key), acknowledged
+// delivery to the r nearest members, and acknowledged frames between contacts
+// for the broadcast. It knows no events.
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	dht "github.com/libp2p/go-libp2p-kad-dht"
+	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/multiformats/go-multiaddr"
+)
+
+const (
+	prefix         protocol.ID = "/komondor/1"
+	kadProtocol                = prefix + "/kad/1.0.0"
+	reportProtocol             = prefix + "/report"
+	frameProtocol              = prefix + "/broadcast"
+)
+
+const (
+	// rpcTimeout ends a dial, a lookup request, or a stream on which an
+	// acknowledgement is due and none comes.
+	rpcTimeout = 2 * time.Second
+	// bucketSize is Kademlia's k: contacts a bucket and peers an answer.
+	bucketSize = 20
+	// MaxReplicas bounds r: one answer of a peer must be able to hold them all.
+	MaxReplicas = 16
+)
+
+// Config is what a node brings to the overlay.
+type Config struct {
+	Identity  crypto.PrivKey        // from LoadIdentity
+	Listen    []multiaddr.Multiaddr // for instance /ip4/0.0.0.0/tcp/4001, or …/udp/4001/quic-v1; at least one
+	Bootstrap []peer.AddrInfo       // members to join through; none for the first node
+	// Remembered are Contacts of an earlier run: tried like Bootstrap, but nobody
+	// is told of those that are gone.
+	Remembered []peer.AddrInfo
+	// Private admits private and loopback addresses: for a lab, not the Internet.
+	Private bool
+	// Host, when set, is used as it is instead of Identity, Listen and Private
+	// (which filters nothing then), and Close leaves it open.
+	Host host.Host
+	// Notice gets sentences for the operator. It may be called from several
+	// goroutines. Nil drops them.
+	Notice func(string)
+}
+
+// Collector receives a payload that this node is responsible for. The payload
+// is its to keep. An error refuses it: the text goes back to the sender, who
+// does not try again. Payloads of different senders come concurrently, those of
+// one stream in turn, so it must not wait for the network.
+type Collector func(ctx context.Context, from peer.ID, key [32]byte, payload []byte) error
+
+// Receiver receives a broadcast frame, under the same terms as a Collector.
+type Receiver func(ctx context.Context, from peer.ID, frame []byte) error
+
+// ErrRefused is wrapped by errors of Deliver and Send when the other side is
+// alive and does not want the payload. Sending it again is no use.
+var ErrRefused = errors.New("refused")
+
+// Overlay is one running node.
+type Overlay struct {
+	host    host.Host
+	ownHost bool
+	dht     *dht.IpfsDHT
+	kad     *pb.ProtocolMessenger
+	self    place
+	private bool
+	notice  func(string)
+	seeds   []*seed
+
+	routes  routes
+	dead    graveyard
+	changes changes
+	redials chan struct{} // bounds concurrent re-dials of lost contacts
+
+	reports *client
+	frames  *client
+
+	collect Collector     // valid once ready is closed
+	receive Receiver      // likewise
+	ready   chan struct{} // closed by Handle
+
+	count counters
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex // guards closed, and with it wg against a late Go
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// New starts a node and returns while it is still joining. The context bounds
+// the start only. A New that fails leaves nothing running. Call Handle next.
+func New(ctx context.Context, c Config) (*Overlay, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start overlay: %w", err)
+	}
+	o := &Overlay{
+		host: c.Host, private: c.Private || c.Host != nil, notice: c.Notice,
+		redials: make(chan struct{}, maxRedials), ready: make(chan struct{}),
+	}
+	if o.notice == nil {
+		o.notice = func(string) {}
+	}
+	if o.host == nil {
+		h, err := newHost(c)
+		if err != nil {
+			return nil, err
+		}
+		o.host, o.ownHost = h, true
+	}
+	o.ctx, o.cancel = context.WithCancel(context.Background())
+	if err := o.start(c); err != nil {
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// start has every protocol in place before the first byte can arrive: peers
+// learn a node's protocols when they connect, and later news of them is
+// rate-limited by address.
+func (o *Overlay) start(c Config) (err error) {
+	o.self = placeOf(o.host.ID())
+	o.routes.init()
+	o.changes.init()
+	o.reports = o.newClient(reportProtocol, &o.count.report)
+	o.frames = o.newClient(frameProtocol, &o.count.frame)
+	if o.kad, err = pb.NewProtocolMessenger(sender{o.host}); err != nil {
+		return fmt.Errorf("start overlay: %w", err)
+	}
+	if o.dht, err = o.newDHT(); err != nil {
+		return fmt.Errorf("start overlay: %w", err)
+	}
+	if err := o.watch(); err != nil {
+		return err
+	}
+	o.serve(reportProtocol, &o.count.report, o.answerReport)
+	o.serve(frameProtocol, &o.count.frame, o.answerFrame)
+	if o.ownHost {
+		if err := listen(o.host, c.Listen); err != nil {
+			return err
+		}
+		if len(o.host.Addrs()) == 0 {
+			o.notice("none of this node's addresses is public: other members cannot reach it; listen on a public address, or allow private addresses in a lab")
+		}
+	}
+	for _, info := range c.Bootstrap {
+		if info.ID != o.host.ID() { // one list may serve all nodes
+			o.seeds = append(o.seeds, &seed{info: info})
+		}
+	}
+	for _, info := range c.Remembered {
+		o.seeds = append(o.seeds, &seed{info: info, remembered: true})
+	}
+	o.spawn(o.bootstrap)
+	return nil
+}
+
+func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
+	d, err := dht.New(o.host,
+		dht.ProtocolPrefix(prefix),
+		dht.Mode(dht.ModeServer), // the default waits for a public reachability that closed nets never show
+		dht.BucketSize(bucketSize),
+		dht.DisableProviders(),
+		dht.DisableValues(),
+		dht.RoutingTableRefreshPeriod(time.Minute),
+		dht.RoutingTableRefreshQueryTimeout(10*time.Second),
+		dht.RoutingTableLatencyTolerance(10*time.Second),
+		dht.AddressFilter(func(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr { return usable(addrs, o.private) }),
+	)
+	if err != nil {
+		return nil, err
+	}
+	// Both run with the table's lock held: they must not call back into it.
+	table := d.RoutingTable()
+	added, removed := table.PeerAdded, table.PeerRemoved
+	table.PeerAdded = func(p peer.ID) { added(p); o.changes.note(change{p, true}) }
+	table.PeerRemoved = func(p peer.ID) { removed(p); o.changes.note(change{p, false}) }
+	return d, nil
+}
+
+// Handle says who receives what arrives. It is called once; what arrives before
+// waits for it, as long as its sender does.
+func (o *Overlay) Handle(collect Collector, receive Receiver) {
+	o.collect, o.receive = collect, receive
+	close(o.ready)
+}
+
+// handled waits until Handle has been called.
+func (o *Overlay) handled(ctx context.Context) error {
+	select {
+	case <-o.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-o.ctx.Done():
+		return errClosed
+	}
+}
+
+// Close leaves the overlay and waits until everything that was started has
+// ended. It is safe to call more than once.
+func (o *Overlay) Close() error {
+	o.mu.Lock()
+	again := o.closed
+	o.closed = true
+	o.mu.Unlock()
+	if again {
+		return nil
+	}
+	o.cancel()
+	o.host.RemoveStreamHandler(reportProtocol)
+	o.host.RemoveStreamHandler(frameProtocol)
+	var errs []error
+	if o.dht != nil {
+		errs = append(errs, o.dht.Close())
+	}
+	if o.ownHost {
+		errs = append(errs, o.host.Close())
+	}
+	o.wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close overlay: %w", err)
+	}
+	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for; false once closed.
+func (o *Overlay) spawn(f func()) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	o.wg.Go(f)
+	return true
+}
+
+// ID is this node's peer ID.
+func (o *Overlay) ID() peer.ID { return o.host.ID() }
+
+// Addrs are the addresses that others can join through, each with /p2p/ID.
+func (o *Overlay) Addrs() []multiaddr.Multiaddr {
+	var addrs []multiaddr.Multiaddr
+	name := multiaddr.StringCast("/p2p/" + o.host.ID().String())
+	for _, a := range o.host.Addrs() {
+		addrs = append(addrs, a.Encapsulate(name))
+	}
+	return addrs
+}
+
+// Peers is how many peers are connected, and how many members the table holds.
+// An empty table means that this node is alone.
+func (o *Overlay) Peers() (connected, table int) {
+	return len(o.host.Network().Peers()), o.dht.RoutingTable().Size()
+}
+
+// dialContext bounds whatever a call needs, a dial included.
+func dialContext(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(network.WithDialPeerTimeout(ctx, timeout), timeout)
+}

@@ -1,0 +1,167 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+)
+
+const (
+	maxRoutes = 4096
+	routeTTL  = 10 * time.Minute
+	// hastyTTL is for routes that were looked up while the table changed.
+	hastyTTL      = 5 * time.Second
+	lookupTimeout = 15 * time.Second
+)
+
+var errClosed = errors.New("the overlay is closed")
+
+// routes remembers the collectors of keys, so that only the first of many
+// payloads for one key pays for a lookup.
+type routes struct {
+	mu      sync.Mutex
+	byKey   map[[32]byte]route
+	flights map[[32]byte]*flight
+	drops   uint64 // how often drop has run
+}
+
+type route struct {
+	target place
+	r      int       // how many were asked for; there may be fewer members
+	peers  []peer.ID // nearest first
+	until  time.Time
+}
+
+// flight is a lookup under way, which all who want its key wait for.
+type flight struct {
+	r     int
+	drops uint64 // of the routes when it began
+	done  chan struct{}
+	peers []peer.ID // valid with err once done is closed
+	err   error
+}
+
+func (rs *routes) init() {
+	rs.byKey = map[[32]byte]route{}
+	rs.flights = map[[32]byte]*flight{}
+}
+
+// land ends a flight, and caches its route if it found one.
+func (rs *routes) land(key [32]byte, f *flight) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	defer close(f.done)
+	if rs.flights[key] == f {
+		delete(rs.flights, key)
+	}
+	if f.err != nil {
+		return
+	}
+	ttl := routeTTL
+	if rs.drops != f.drops {
+		ttl = hastyTTL
+	}
+	rs.cache(key, f.r, f.peers, ttl)
+}
+
+// put caches a route that was found out otherwise.
+func (rs *routes) put(key [32]byte, r int, peers []peer.ID) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.cache(key, r, peers, routeTTL)
+}
+
+// cache makes room by forgetting any other route: a lookup costs two requests.
+func (rs *routes) cache(key [32]byte, r int, peers []peer.ID, ttl time.Duration) {
+	if _, known := rs.byKey[key]; !known && len(rs.byKey) >= maxRoutes {
+		for other := range rs.byKey {
+			delete(rs.byKey, other)
+			break
+		}
+	}
+	rs.byKey[key] = route{placeOfKey(key), r, peers, time.Now().Add(ttl)}
+}
+
+func (rs *routes) drop(match func(route) bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.drops++
+	for key, rt := range rs.byKey {
+		if match(rt) {
+			delete(rs.byKey, key)
+		}
+	}
+}
+
+// dropPeer forgets the routes that lead to a lost peer.
+func (rs *routes) dropPeer(p peer.ID) {
+	rs.drop(func(rt route) bool { return slices.Contains(rt.peers, p) })
+}
+
+// dropNear forgets the routes in which a new peer has a place.
+func (rs *routes) dropNear(p peer.ID) {
+	at := placeOf(p)
+	rs.drop(func(rt route) bool {
+		if len(rt.peers) < rt.r {
+			return true
+		}
+		last := placeOf(rt.peers[len(rt.peers)-1])
+		return at.distance(rt.target).less(last.distance(rt.target))
+	})
+}
+
+// Collectors returns the r members nearest to the key, this node among them if
+// it is one, nearest first: fewer only where there are fewer members. Who
+// stands at the end may have died unnoticed; Deliver finds out.
+func (o *Overlay) Collectors(ctx context.Context, key [32]byte, r int) ([]peer.ID, error) {
+	if r < 1 || r > MaxReplicas {
+		return nil, fmt.Errorf("%d collectors wanted: want 1 to %d", r, MaxReplicas)
+	}
+	f, peers := o.route(key, r)
+	if peers != nil {
+		return peers, nil
+	}
+	select {
+	case <-f.done:
+		return slices.Clone(f.peers[:min(r, len(f.peers))]), f.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("look up key %x: %w", key[:4], ctx.Err())
+	}
+}
+
+// route answers from the cache, or joins or starts the lookup.
+func (o *Overlay) route(key [32]byte, r int) (*flight, []peer.ID) {
+	rs := &o.routes
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rt, ok := rs.byKey[key]; ok && rt.r >= r && time.Now().Before(rt.until) {
+		return nil, slices.Clone(rt.peers[:min(r, len(rt.peers))])
+	}
+	if f := rs.flights[key]; f != nil && f.r >= r {
+		return f, nil
+	}
+	f := &flight{r: r, drops: rs.drops, done: make(chan struct{})}
+	if !o.spawn(func() { o.fly(key, f) }) {
+		f.err = errClosed
+		close(f.done)
+		return f, nil
+	}
+	rs.flights[key] = f
+	return f, nil
+}
+
+func (o *Overlay) fly(key [32]byte, f *flight) {
+	ctx, cancel := context.WithTimeout(o.ctx, lookupTimeout)
+	defer cancel()
+	f.peers, f.err = o.lookup(ctx, key, f.r)
+	for _, p := range f.peers { // their addresses must outlive the route
+		o.host.Peerstore().AddAddrs(p, o.host.Peerstore().Addrs(p), peerstore.RecentlyConnectedAddrTTL)
+	}
+	o.routes.land(key, f)
+}

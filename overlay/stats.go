@@ -1,0 +1,64 @@
+package overlay
+
+import "sync/atomic"
+
+// Stats counts since the start. Report.Sent plus LookupMessages, divided by the
+// number of events, is the messages per event of paper 002, Table I; batches
+// make the number of writes smaller still.
+type Stats struct {
+	Lookups        uint64 // that were not answered from the cache
+	LookupMessages uint64 // requests they took
+	Evicted        uint64 // peers that did not answer
+	Report         Traffic
+	Broadcast      Traffic
+}
+
+// Traffic counts one protocol of ours.
+type Traffic struct {
+	Sent      uint64 // payloads written, each destination and each repetition by itself
+	Batches   uint64 // writes they took
+	Acked     uint64
+	Refused   uint64 // by the other side
+	Redirects uint64 // answered with nearer members instead
+	Failed    uint64 // without an answer
+	Received  uint64 // from others, whatever became of them
+	Broken    uint64 // streams that ended badly: not to the protocol, cut, or one too many
+}
+
+// Stats returns the counters as they stand.
+func (o *Overlay) Stats() Stats {
+	return Stats{
+		Lookups:        o.count.lookups.Load(),
+		LookupMessages: o.count.lookupMessages.Load(),
+		Evicted:        o.count.evicted.Load(),
+		Report:         o.count.report.load(),
+		Broadcast:      o.count.frame.load(),
+	}
+}
+
+type counters struct {
+	lookups, lookupMessages, evicted atomic.Uint64
+	report, frame                    traffic
+}
+
+type traffic struct {
+	sent, batches, acked, refused, redirects, failed, received, broken atomic.Uint64
+}
+
+func (t *traffic) reply(s status) {
+	switch s {
+	case accepted:
+		t.acked.Add(1)
+	case refused:
+		t.refused.Add(1)
+	case closer:
+		t.redirects.Add(1)
+	}
+}
+
+func (t *traffic) load() Traffic {
+	return Traffic{
+		Sent: t.sent.Load(), Batches: t.batches.Load(), Acked: t.acked.Load(), Refused: t.refused.Load(),
+		Redirects: t.redirects.Load(), Failed: t.failed.Load(), Received: t.received.Load(), Broken: t.broken.Load(),
+	}
+}

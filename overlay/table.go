@@ -1,0 +1,214 @@
+package overlay
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+)
+
+const (
+	// changeDelay gathers changes of the table into one signal.
+	changeDelay = 500 * time.Millisecond
+	maxRedials  = 32
+)
+
+// Rank is how many known members are nearer to the key than this node: it is
+// one of the r collectors, as far as it knows, when its rank is below r.
+func (o *Overlay) Rank(key [32]byte) int {
+	table := o.dht.RoutingTable()
+	target := placeOfKey(key)
+	own := o.self.distance(target)
+	rank := 0
+	for _, p := range table.NearestPeers(target[:], table.Size()) {
+		if !placeOf(p).distance(target).less(own) {
+			break
+		}
+		rank++
+	}
+	return rank
+}
+
+// Buckets returns the contacts by the length of the prefix that their place
+// shares with this node's: bucket i holds a part of the subtree that differs
+// first in bit i. The last bucket is not empty.
+func (o *Overlay) Buckets() [][]peer.ID {
+	var buckets [][]peer.ID
+	for _, p := range o.dht.RoutingTable().ListPeers() {
+		i := o.self.prefixLen(placeOf(p))
+		for len(buckets) <= i {
+			buckets = append(buckets, nil)
+		}
+		buckets[i] = append(buckets[i], p)
+	}
+	return buckets
+}
+
+// Changed returns the channel that gets a value when the table has changed, at
+// most one in half a second: time to ask whether keys have new collectors. It
+// is for one reader, who misses nothing by being late.
+func (o *Overlay) Changed() <-chan struct{} { return o.changes.out }
+
+// change is a peer that came into the table or left it.
+type change struct {
+	peer  peer.ID
+	added bool
+}
+
+// changes passes on what the table says while it holds its lock.
+type changes struct {
+	mu      sync.Mutex
+	pending []change
+	wake    chan struct{}
+	out     chan struct{}
+}
+
+func (c *changes) init() {
+	c.wake = make(chan struct{}, 1)
+	c.out = make(chan struct{}, 1)
+}
+
+func (c *changes) note(ch change) {
+	c.mu.Lock()
+	c.pending = append(c.pending, ch) // bounded by what the table can do before watch runs
+	c.mu.Unlock()
+	signal(c.wake)
+}
+
+func (c *changes) take() []change {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.pending
+	c.pending = nil
+	return taken
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// watch follows connections and the table. The subscription is always drained:
+// one that is not blocks the event bus and with it all discovery.
+func (o *Overlay) watch() error {
+	sub, err := o.host.EventBus().Subscribe(new(event.EvtPeerConnectednessChanged), eventbus.BufSize(256))
+	if err != nil {
+		return fmt.Errorf("watch connections: %w", err)
+	}
+	o.spawn(func() {
+		defer sub.Close()
+		debounce := time.NewTimer(changeDelay)
+		debounce.Stop()
+		defer debounce.Stop()
+		waiting := false
+		for {
+			select {
+			case e, open := <-sub.Out():
+				if !open {
+					return // the host was closed
+				}
+				o.connection(e.(event.EvtPeerConnectednessChanged))
+			case <-o.changes.wake:
+				for _, c := range o.changes.take() {
+					if c.added {
+						o.routes.dropNear(c.peer)
+					} else {
+						o.routes.dropPeer(c.peer)
+					}
+				}
+				if !waiting {
+					waiting = true
+					debounce.Reset(changeDelay)
+				}
+			case <-debounce.C:
+				waiting = false
+				signal(o.changes.out)
+			case <-o.ctx.Done():
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// connection must not block: see watch.
+func (o *Overlay) connection(e event.EvtPeerConnectednessChanged) {
+	switch {
+	case e.Connectedness == network.Connected:
+		o.dead.remove(e.Peer)
+	case o.dht.RoutingTable().Find(e.Peer) != "":
+		o.spawn(func() { o.redial(e.Peer) })
+	}
+}
+
+// redial asks a lost contact once whether it is still there, and evicts it if
+// not: Kademlia alone would keep a dead one for long, since membership does not
+// depend on connections.
+func (o *Overlay) redial(p peer.ID) {
+	select {
+	case o.redials <- struct{}{}:
+		defer func() { <-o.redials }()
+	case <-o.ctx.Done():
+		return
+	}
+	ctx, cancel := dialContext(o.ctx, rpcTimeout)
+	defer cancel()
+	if err := o.host.Connect(ctx, o.host.Peerstore().PeerInfo(p)); err != nil && o.ctx.Err() == nil {
+		o.evict(p)
+	}
+}
+
+// evict forgets a peer that did not answer. It is not believed to be alive,
+// whatever others say, until it connects or some time has passed.
+func (o *Overlay) evict(p peer.ID) {
+	o.count.evicted.Add(1)
+	o.dead.add(p)
+	o.dht.RoutingTable().RemovePeer(p)
+	o.routes.dropPeer(p)
+}
+
+// graveyard holds the peers that failed lately.
+type graveyard struct {
+	mu    sync.Mutex
+	until map[peer.ID]time.Time
+}
+
+const (
+	deadTime = 30 * time.Second
+	maxDead  = 1024
+)
+
+func (g *graveyard) add(p peer.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if len(g.until) >= maxDead {
+		for other, until := range g.until {
+			if now.After(until) || len(g.until) >= maxDead {
+				delete(g.until, other)
+			}
+		}
+	}
+	if g.until == nil {
+		g.until = map[peer.ID]time.Time{}
+	}
+	g.until[p] = now.Add(deadTime)
+}
+
+func (g *graveyard) remove(p peer.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.until, p)
+}
+
+func (g *graveyard) has(p peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Now().Before(g.until[p])
+}
