@@ -55,9 +55,15 @@ type Overlay struct {
 
 // Blocking says how the node acts.
 type Blocking struct {
-	Mode  string `json:"mode"` // nft or observe
-	Table string `json:"table,omitempty"`
-	Never int    `json:"never"` // prefixes in the never-block set
+	Mode      string `json:"mode"` // nft or observe
+	Table     string `json:"table,omitempty"`
+	Live      int    `json:"live"` // blocks now
+	LastHour  int    `json:"last_hour"`
+	NeverHits uint64 `json:"never_hits"` // proposals that hit the never-block set
+	// Breaker says that these were too many in an hour: somebody has bad
+	// evidence, or bad intentions.
+	Breaker bool   `json:"breaker"`
+	Warning string `json:"warning,omitempty"` // what of this host could not be looked at
 }
 
 // Source is one log that the node reads.
@@ -102,7 +108,7 @@ type Counters struct {
 
 // Alert is a verdict as people and scripts see it.
 type Alert struct {
-	ID    string    `json:"id"`
+	ID    string    `json:"id,omitempty"` // none in a replay
 	Rule  string    `json:"rule"`
 	Title string    `json:"title"`
 	Level string    `json:"level"`

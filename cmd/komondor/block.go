@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/node"
+)
+
+func newBlock() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "block", Short: "Block by hand, end a block, or end all", Args: cobra.NoArgs,
+		Example: "  komondor block add 203.0.113.9 --for 1h --reason 'reported by phone'\n  komondor block remove 203.0.113.9\n  komondor block flush",
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	cmd.AddCommand(newBlockAdd(), newBlockRemove(), newBlockFlush())
+	return cmd
+}
+
+func newBlockAdd() *cobra.Command {
+	var at place
+	var p printer
+	var d time.Duration
+	var reason string
+	cmd := &cobra.Command{
+		Use: "add ADDRESS|PREFIX", Short: "Block an address or prefix; never-block addresses are refused", Args: cobra.ExactArgs(1),
+		Example: "  komondor block add 203.0.113.9 --for 1h --reason 'reported by phone'\n  komondor block add 2001:db8:1:2::/64",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix, err := prefixOf(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			b, err := at.client().Block(cmd.Context(), prefix, d, reason)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return jsonLine(cmd.OutOrStdout(), b)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %s until %s\n", b.Prefix, b.State, b.Until.Local().Format(time.DateTime))
+			return nil
+		},
+	}
+	at.register(cmd)
+	p.register(cmd)
+	cmd.Flags().DurationVar(&d, "for", 0, "how long, for instance 1h (default: the policy's)")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for `komondor blocks`")
+	return cmd
+}
+
+func newBlockRemove() *cobra.Command {
+	var at place
+	cmd := &cobra.Command{
+		Use: "remove ADDRESS|PREFIX", Short: "End a block", Args: cobra.ExactArgs(1),
+		Example: "  komondor block remove 203.0.113.9",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix, err := prefixOf(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if err := at.client().Unblock(cmd.Context(), prefix); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is not blocked any more\n", prefix)
+			return nil
+		},
+	}
+	at.register(cmd)
+	return cmd
+}
+
+func newBlockFlush() *cobra.Command {
+	var at place
+	var tableName string
+	cmd := &cobra.Command{
+		Use: "flush", Short: "End all blocks and remove the table; works without a running node", Args: cobra.NoArgs,
+		Long: "Ends all blocks. If no node runs, it removes the nftables table and the blocks that\n" +
+			"the data directory keeps, so that a restart does not bring them back.",
+		Example: "  komondor block flush\n  komondor block flush --data /var/lib/komondor",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ended, err := at.client().FlushBlocks(cmd.Context())
+			if errors.Is(err, control.ErrNoNode) {
+				ended, err = node.Flush(filepath.Join(at.data, "komondor.db"), tableName)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d blocks ended\n", ended)
+			return nil
+		},
+	}
+	at.register(cmd)
+	cmd.Flags().StringVar(&tableName, "table", "komondor", "the nftables `table` that the node used")
+	return cmd
+}
+
+func prefixOf(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		return prefix, fmt.Errorf("%q is no address and no prefix: want for instance 203.0.113.9 or 203.0.113.0/24", s)
+	}
+	return prefix, nil
+}

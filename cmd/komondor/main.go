@@ -1,0 +1,114 @@
+// Command komondor is collaborative intrusion detection and prevention without
+// a centre. Each command is one file: its flags, one call, and how it prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/komondor/komondor/control"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// The exit codes, as the help documents them.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitNoNode = 3
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitFailed
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "komondor: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(os.Stderr, "komondor: %v\n", err)
+	if errors.Is(err, control.ErrNoNode) {
+		return exitNoNode
+	}
+	return exitFailed
+}
+
+// usageError is a mistake in the command line: the help is the remedy.
+type usageError struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "komondor",
+		Short: "Intrusion detection and prevention that counts together, without a centre",
+		Long: `Komondor turns logs into evidence of attacks, brings the evidence of all
+participants about one attacker together at the nodes of a peer-to-peer overlay
+that are nearest to it, and blocks at every participant what that participant's
+own policy accepts.
+
+Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no node answers.
+NO_COLOR is respected. Every command that prints has --json.`,
+		Example: `  komondor join --open --data /tmp/k --listen /ip4/127.0.0.1/tcp/4001 --read sshd=/var/log/auth.log --block observe
+  komondor status
+  komondor explain 203.0.113.9`,
+		Version:       version,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+	})
+	root.AddCommand(newJoin(), newStatus(), newAlerts(), newBlocks(), newBlock(), newAllow(),
+		newExplain(), newParse(), newReplay(), newVersion())
+	for _, c := range root.Commands() {
+		checkArgs(c)
+	}
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// checkArgs makes wrong arguments usage errors, as wrong flags are.
+func checkArgs(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		checkArgs(sub)
+	}
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+			}
+			return nil
+		}
+	}
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Example: "  komondor version",
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintln(c.OutOrStdout(), "komondor", version)
+			return nil
+		},
+	}
+}

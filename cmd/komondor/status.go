@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/komondor/komondor/control"
+)
+
+func newStatus() *cobra.Command {
+	var at place
+	var p printer
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show the running node", Args: cobra.NoArgs,
+		Long:    "Shows the running node: who it is, whom it knows, what it reads and what it has done.\nFails (exit code 3) while no node answers on the control socket.",
+		Example: "  komondor status\n  komondor status --json --control /tmp/k/control.sock | jq .counters",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := at.client().Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return p.value(cmd.OutOrStdout(), s, func(w io.Writer) error { return printStatus(w, s) })
+		},
+	}
+	at.register(cmd)
+	p.register(cmd)
+	return cmd
+}
+
+func printStatus(w io.Writer, s control.Status) error {
+	mode := "federation " + s.Overlay.Federation
+	if s.Overlay.Open {
+		mode = "OPEN lab overlay without certificates: anybody may speak"
+	}
+	blocking := s.Block.Mode
+	if s.Block.Table != "" && s.Block.Mode == "nft" {
+		blocking += ", table inet " + s.Block.Table
+	}
+	rows := [][]string{
+		{"version", s.Version},
+		{"up", short(time.Since(s.Started))},
+		{"overlay", mode},
+		{"quorum", fmt.Sprintf("%d organisations", s.Overlay.Quorum)},
+		{"peers", strconv.Itoa(s.Peers)},
+		{"blocks by", blocking},
+		{"blocked now", fmt.Sprintf("%d, %d new in the last hour; %d proposals hit the never-block set", s.Block.Live, s.Block.LastHour, s.Block.NeverHits)},
+	}
+	if s.Block.Breaker {
+		rows = append(rows, []string{"WARNING", "many proposals hit the never-block set: somebody has bad evidence, or bad intentions"})
+	}
+	if s.Block.Warning != "" {
+		rows = append(rows, []string{"WARNING", s.Block.Warning})
+	}
+	for _, a := range s.Node.Addresses {
+		rows = append(rows, []string{"address", a})
+	}
+	if err := table(w, bold(w, "NODE")+"\t"+s.Node.ID, rows); err != nil {
+		return err
+	}
+	if len(s.Sources) > 0 {
+		rows = nil
+		for _, src := range s.Sources {
+			note := src.Notice
+			if len(src.Examples) > 0 {
+				note = src.Examples[0]
+			}
+			rows = append(rows, []string{src.Path, src.Format, count(src.Lines), count(src.Events), count(src.Malformed), note})
+		}
+		fmt.Fprintln(w)
+		if err := table(w, bold(w, "SOURCE")+"\tFORMAT\tLINES\tEVENTS\tMALFORMED\tNOTE", rows); err != nil {
+			return err
+		}
+	}
+	c := s.Counters
+	fmt.Fprintln(w)
+	return table(w, bold(w, "COUNTED")+"\t", [][]string{
+		{"events", fmt.Sprintf("%d (%d too old to count, %d with a clock ahead)", c.Events, c.EventsOld, c.EventsFuture)},
+		{"reports", fmt.Sprintf("%d, sent in %d messages, %d acknowledged", c.Reports, c.ReportMessages, c.Acknowledged)},
+		{"lookups", fmt.Sprintf("%d, in %d messages", c.Lookups, c.LookupMessages)},
+		{"messages an event", perEvent(c)},
+		{"collected", fmt.Sprintf("%d reports on %d keys, %d refused", c.Collected, c.KeysCollected, c.Refused)},
+		{"alerts", fmt.Sprintf("%d known, %d raised here, %d refused, %d messages", c.Alerts, c.AlertsRaised, c.AlertsInvalid, c.AlertMessages)},
+		{"blocks", fmt.Sprintf("%d, %d refused", c.Blocks, c.BlocksRefused)},
+	})
+}
+
+func perEvent(c control.Counters) string {
+	if c.Events == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", float64(c.ReportMessages+c.LookupMessages)/float64(c.Events))
+}
+
+func count(n uint64) string { return strconv.FormatUint(n, 10) }

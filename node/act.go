@@ -1,0 +1,239 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/broadcast"
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+)
+
+// actor is the third part of every node: it verifies that an alert proves
+// itself, and blocks what this participant's own policy accepts.
+//
+//	broadcast ─Alert→ verify the proof ─Verdict→ policy ─Proposal→ blocks
+type actor struct {
+	log      *slog.Logger
+	rules    correlate.Rules
+	member   membership
+	book     *correlate.Book // what has been told over the overlay
+	own      correlate.Book  // what has been concluded at home
+	blocks   *block.Manager
+	alerts   alertKeeper
+	open     bool
+	counters *counters
+
+	mu        sync.Mutex
+	followers map[chan control.Alert]bool
+}
+
+// alertKeeper keeps alerts over restarts.
+type alertKeeper interface {
+	Put(id string, raised time.Time, record []byte) error
+}
+
+// receive verifies an alert that came over the overlay, and acts on it once.
+func (a *actor) receive(ctx context.Context, payload []byte) broadcast.Verdict {
+	alert, err := event.DecodeAlert(payload)
+	var verdict correlate.Verdict
+	if err == nil {
+		verdict, err = a.verify(alert, time.Now())
+	}
+	if err != nil {
+		a.counters.alertsInvalid.Add(1)
+		a.log.Warn("alert refused: it does not prove itself", "rule", alert.Rule, "key", alert.Key.String(), "error", err)
+		return broadcast.Invalid
+	}
+	news, pass := a.book.Enter(alert.ID(), verdict)
+	if news && a.own.News(alert.ID(), verdict) {
+		a.apply(ctx, verdict)
+	}
+	if pass {
+		return broadcast.Fresh
+	}
+	return broadcast.Known
+}
+
+// verify works the verdict out anew from the evidence that the alert carries.
+// Nothing else in the alert is believed.
+func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, error) {
+	if alert.Federation != a.member.Name() {
+		return correlate.Verdict{}, fmt.Errorf("alert of federation %.64q", alert.Federation)
+	}
+	said := make([]correlate.Testimony, 0, len(alert.Evidence))
+	seen := map[string]bool{}
+	for _, sealed := range alert.Evidence {
+		report, err := testify(a.member, sealed, now, a.rules.Longest())
+		if err != nil {
+			return correlate.Verdict{}, err
+		}
+		if report.Key != alert.Key {
+			return correlate.Verdict{}, fmt.Errorf("evidence on %s in an alert on %s", report.Key, alert.Key)
+		}
+		if seen[report.Member] {
+			return correlate.Verdict{}, fmt.Errorf("evidence of %s twice", report.Member)
+		}
+		seen[report.Member] = true
+		said = append(said, correlate.Testimony{
+			Organisation: a.member.Organisation(report.Member), Member: report.Member, Tallies: report.Tallies, Sealed: sealed,
+		})
+	}
+	verdict, ok := a.rules.JudgeRule(alert.Rule, correlate.Federation, alert.Key, said)
+	if !ok && a.oneOrganisation(said) {
+		verdict, ok = a.rules.JudgeRule(alert.Rule, correlate.Home, alert.Key, said)
+	}
+	switch {
+	case !ok:
+		return verdict, errors.New("the evidence does not cross the rule's threshold")
+	case verdict.Episode() != alert.Episode:
+		return verdict, fmt.Errorf("episode %d, the evidence is of %d", alert.Episode, verdict.Episode())
+	case verdict.Last.Before(now.Add(-verdict.Rule.Federation.Timespan)):
+		return verdict, fmt.Errorf("the evidence ended at %s: too old", verdict.Last)
+	}
+	return verdict, nil
+}
+
+func (a *actor) oneOrganisation(said []correlate.Testimony) bool {
+	for _, t := range said {
+		if t.Organisation != said[0].Organisation {
+			return false
+		}
+	}
+	return len(said) > 0
+}
+
+// home acts on what this node's own evidence says, without asking anybody.
+func (a *actor) home(ctx context.Context, v correlate.Verdict) {
+	if news, _ := a.own.Enter(v.Alert(a.member.Name(), nil).ID(), v); news {
+		a.apply(ctx, v)
+	}
+}
+
+// apply does what the policy says about a verdict, keeps it, and shows it.
+func (a *actor) apply(ctx context.Context, v correlate.Verdict) {
+	id := v.Alert(a.member.Name(), nil).ID()
+	shown := show(v, id)
+	shown.Raised, shown.Open = time.Now().UTC(), a.open
+	shown.Action = a.act(ctx, v, id)
+	a.counters.alerts.Add(1)
+	a.log.Info("alert", "rule", v.Rule.Name, "key", v.Key.String(), "scope", string(v.Scope),
+		"score", v.Score, "members", len(v.Members), "action", shown.Action)
+	record, err := event.Encode(shown)
+	if err == nil {
+		err = a.alerts.Put(id, shown.Raised, record)
+	}
+	if err != nil {
+		a.counters.storeFailures.Add(1)
+		a.log.Error("alert not kept", "id", id, "error", err)
+	}
+	a.tell(shown)
+}
+
+// act blocks the offenders, and says what was done in words.
+func (a *actor) act(ctx context.Context, v correlate.Verdict, id string) string {
+	switch {
+	case v.Scope == correlate.Home && !a.ours(v.Members):
+		return "warned: the evidence is one other organisation's, below the quorum"
+	case !v.Rule.Blocks:
+		return "informed: the rule names nobody to block"
+	case len(v.Offenders) == 0:
+		return "informed: no source is proven"
+	}
+	reason := fmt.Sprintf("%s: score %d from %d observations at %d %s", v.Rule.Name, v.Score, v.Count, len(v.Members), plural(len(v.Members), "member"))
+	var done []string
+	for _, offender := range v.Offenders {
+		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.Last, Reason: reason, Alert: id, Local: v.Scope == correlate.Home}))
+	}
+	return strings.Join(done, "; ")
+}
+
+func (a *actor) propose(ctx context.Context, p block.Proposal) string {
+	decision, err := a.blocks.Propose(ctx, time.Now(), p)
+	name := event.SourceValue(p.Prefix)
+	switch {
+	case err != nil:
+		a.counters.blocksRefused.Add(1)
+		a.log.Error("not blocked", "prefix", p.Prefix, "error", err)
+		return name + " not blocked: " + err.Error()
+	case decision.Refused != "":
+		a.counters.blocksRefused.Add(1)
+		return name + " not blocked: " + decision.Refused
+	}
+	a.counters.blocks.Add(1)
+	return fmt.Sprintf("%s %s until %s", name, decision.Block.State, decision.Block.Until.UTC().Format(time.RFC3339))
+}
+
+func (a *actor) ours(members []string) bool {
+	own := a.member.Organisation(a.member.Member())
+	for _, m := range members {
+		if a.member.Organisation(m) != own {
+			return false
+		}
+	}
+	return true
+}
+
+// follow calls fn for each alert from now on, until ctx ends or fn fails.
+func (a *actor) follow(ctx context.Context, fn func(control.Alert) error) error {
+	alerts := make(chan control.Alert, 64)
+	a.mu.Lock()
+	if a.followers == nil {
+		a.followers = make(map[chan control.Alert]bool)
+	}
+	a.followers[alerts] = true
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.followers, alerts)
+	}()
+	for {
+		select {
+		case alert := <-alerts:
+			if err := fn(alert); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *actor) tell(alert control.Alert) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for follower := range a.followers {
+		select {
+		case follower <- alert:
+		default: // a reader that does not keep up misses some; `alerts` has them all
+		}
+	}
+}
+
+// show is a verdict as people see it.
+func show(v correlate.Verdict, id string) control.Alert {
+	offenders := v.Offenders
+	if offenders == nil {
+		offenders = []netip.Prefix{}
+	}
+	return control.Alert{
+		ID: id, Rule: v.Rule.Name, Title: v.Rule.Title, Level: v.Rule.Level, Scope: string(v.Scope), Key: v.Key,
+		Score: v.Score, Count: v.Count, Sensors: v.Members, First: v.First, Last: v.Last, Offenders: offenders,
+	}
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}

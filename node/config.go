@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/probe"
+	"github.com/komondor/komondor/probe/follow"
+)
+
+// Config is what a node is told. Its zero value is not useful: Data, Listen and
+// Open must be set.
+type Config struct {
+	Version string
+	// Data is the directory that holds the identity and the store.
+	Data string
+	// Listen are the multiaddrs that the overlay listens on.
+	Listen []string
+	// Bootstrap are multiaddrs, ending in /p2p/ID, of members to join by; the
+	// first node of an overlay has none.
+	Bootstrap []string
+	// Open says that this is a lab overlay without certificates.
+	Open bool
+	// Quorum is how many organisations the federation's rules ask for; 0 leaves
+	// each rule its own.
+	Quorum  int
+	Sources []Source
+	// Allow are addresses, prefixes and host names never to block.
+	Allow []string
+	// Block is "nft" or "observe"; Table is the nftables table.
+	Block, Table string
+	// Control is the path of the control socket; HTTP an address for the same
+	// read-only, or empty.
+	Control, HTTP string
+	Log           *slog.Logger
+
+	// Host, if set, is used in the place of one listening at Listen; Backend in
+	// the place of the one that Block names. Networks in virtual time set them.
+	Host    host.Host
+	Backend block.Backend
+}
+
+// Source is a log to read.
+type Source struct {
+	Format string
+	Path   string
+	// Follow reads the lines; nil follows the file at Path.
+	Follow func(ctx context.Context, from follow.Position, handle func(follow.Line) error) error
+}
+
+// ParseSource reads FORMAT=PATH.
+func ParseSource(s string) (Source, error) {
+	format, path, ok := strings.Cut(s, "=")
+	if !ok || path == "" {
+		return Source{}, fmt.Errorf("source %q: want FORMAT=PATH, for instance sshd=/var/log/auth.log", s)
+	}
+	if format != "auto" {
+		if _, err := probe.Lookup(format); err != nil {
+			return Source{}, fmt.Errorf("source %q: %w", s, err)
+		}
+	}
+	return Source{Format: format, Path: path}, nil
+}
+
+const (
+	keysKept     = 100_000         // own keys, and as many gathered for others: some 400 bytes each
+	clockSkew    = 2 * time.Minute // evidence may be so far ahead of our clock
+	commitEvery  = 100 * time.Millisecond
+	sweepEvery   = time.Minute
+	archiveLife  = 30 * 24 * time.Hour
+	replicaDelay = 100 * time.Millisecond // a replica waits its rank times this
+)
+
+func (c *Config) check() error {
+	var errs []error
+	if !c.Open {
+		errs = append(errs, errors.New("federations with certificates are not built yet: say --open to run a lab overlay, "+
+			"in which every node that connects is believed to be an organisation of its own"))
+	}
+	if c.Data == "" {
+		errs = append(errs, errors.New("no data directory: say --data DIR"))
+	}
+	if c.Block != "nft" && c.Block != "observe" {
+		errs = append(errs, fmt.Errorf("block mode %q: want nft or observe", c.Block))
+	}
+	if c.Quorum < 0 {
+		errs = append(errs, fmt.Errorf("quorum %d: want 1 or more", c.Quorum))
+	}
+	seen := map[string]bool{}
+	for _, s := range c.Sources {
+		if seen[s.Path] {
+			errs = append(errs, fmt.Errorf("source %s is named twice", s.Path))
+		}
+		seen[s.Path] = true
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return errors.Join(errs...)
+}
+
+// private reports whether an address says nothing outside its own site.
+func private(addr netip.Addr) bool {
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() || addr.IsMulticast()
+}

@@ -1,0 +1,12 @@
+package node
+
+import "sync/atomic"
+
+// counters of a node; they only grow, but for those that mirror a bound.
+type counters struct {
+	events, eventsOld, eventsFuture, eventsUnarchived, attempts atomic.Uint64
+	keysEvicted, reports, storeFailures                         atomic.Uint64
+	collected, refused                                          atomic.Uint64
+	alerts, alertsRaised, alertsInvalid                         atomic.Uint64
+	blocks, blocksRefused                                       atomic.Uint64
+}

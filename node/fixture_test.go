@@ -1,0 +1,109 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
+	"github.com/komondor/komondor/store"
+)
+
+// party is a node's judge and actor without a network.
+type party struct {
+	*actor
+	*federation.Open
+	judge *judge
+	told  [][]byte // alerts that the judge raised
+	store *store.Store
+}
+
+func newMember(t testing.TB) *federation.Open {
+	t.Helper()
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := federation.NewOpen(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func newStore(t testing.TB, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(filepath.Join(dir, "komondor.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func newParty(t testing.TB) *party {
+	t.Helper()
+	rules, err := Rules(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &party{Open: newMember(t), store: newStore(t, t.TempDir())}
+	never, err := block.NewNever(block.NeverOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := block.NewManager(block.Observer{}, never, kept{p.store.Blocks}, block.DefaultPolicy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := manager.Restore(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	log, book := slog.New(slog.DiscardHandler), new(correlate.Book)
+	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, alerts: p.store.Alerts, open: true, counters: new(counters)}
+	p.judge = &judge{log: log, rules: rules, member: p.Open, book: book, rank: func([32]byte) int { return 0 },
+		raise:    func(_ context.Context, alert []byte) { p.told = append(p.told, alert) },
+		counters: p.actor.counters, collector: correlate.NewCollector(rules, keysKept), waiting: make(map[string]bool)}
+	return p
+}
+
+const attacker = "203.0.113.66"
+
+var attackerKey = event.Key{Selector: event.BySource, Value: attacker}
+
+// failures is a report of n invalid users in the last minutes.
+func failures(m *federation.Open, version uint64, n uint32, last time.Time) event.Report {
+	return event.Report{Federation: m.Name(), Member: m.Member(), Key: attackerKey, Version: version,
+		Tallies: []event.Tally{{Kind: event.SSHUserInvalid, First: last.Add(-time.Minute).Unix(), Last: last.Unix(), Proven: n}}}
+}
+
+// seal signs a report as m.
+func seal(t testing.TB, m *federation.Open, r event.Report) event.Sealed {
+	t.Helper()
+	body, err := event.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := m.Seal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	data, err := event.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

@@ -1,0 +1,185 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+)
+
+// judge is the second part of every node: as a collector it takes the reports on
+// the keys that it is near to, checks and gathers them, and raises an alert when
+// they cross a rule's threshold.
+//
+//	overlay ─Sealed→ verify ─Report→ collect ─Verdict→ Alert + evidence ─→ act, broadcast
+type judge struct {
+	log      *slog.Logger
+	rules    correlate.Rules
+	member   membership
+	book     *correlate.Book // what has been told over the overlay
+	rank     func(hash [32]byte) int
+	raise    func(context.Context, []byte) // acts at home and tells everybody
+	counters *counters
+
+	mu        sync.Mutex
+	collector *correlate.Collector
+	waiting   map[string]bool // alerts that a replica of lower rank may raise first
+	replicas  sync.WaitGroup
+}
+
+// membership is who this node is, and who may say what.
+type membership interface {
+	Name() string
+	Member() string
+	Organisation(member string) string
+	Seal(body []byte) (event.Sealed, error)
+	Verify(event.Sealed) error
+	Salts(t time.Time, overlap time.Duration) [][]byte
+}
+
+// errEvidence is refused evidence: the sender is wrong, trying again is useless.
+var errEvidence = errors.New("evidence refused")
+
+// receive takes a sealed report for the key at hash. It is called concurrently;
+// returning nil acknowledges the report.
+func (j *judge) receive(ctx context.Context, hash [32]byte, payload []byte) error {
+	now := time.Now()
+	var sealed event.Sealed
+	if err := event.Decode(payload, &sealed); err != nil {
+		return j.refuse(fmt.Errorf("decode sealed report: %w", err))
+	}
+	report, err := testify(j.member, sealed, now, j.rules.Longest())
+	if err != nil {
+		return j.refuse(err)
+	}
+	if !j.belongs(report.Key, hash, now) {
+		return j.refuse(fmt.Errorf("report on %s: its key is elsewhere", report.Key))
+	}
+	j.mu.Lock()
+	fresh, err := j.collector.Put(report, j.member.Organisation(report.Member), sealed)
+	var findings []correlate.Finding
+	if fresh {
+		findings = j.collector.Judge(report.Key)
+	}
+	j.mu.Unlock()
+	if err != nil {
+		return j.refuse(err)
+	}
+	j.counters.collected.Add(1)
+	for _, f := range findings {
+		j.consider(ctx, f, hash)
+	}
+	return nil
+}
+
+func (j *judge) refuse(err error) error {
+	j.counters.refused.Add(1)
+	j.log.Debug("report refused", "error", err)
+	return fmt.Errorf("%w: %w", errEvidence, err)
+}
+
+func (j *judge) belongs(key event.Key, hash [32]byte, now time.Time) bool {
+	for _, salt := range j.member.Salts(now, j.rules.Longest()) {
+		if key.Hash(j.member.Name(), salt) == hash {
+			return true
+		}
+	}
+	return false
+}
+
+// testify checks a sealed report as every receiver must: signature, federation,
+// author and freshness.
+func testify(member membership, sealed event.Sealed, now time.Time, longest time.Duration) (event.Report, error) {
+	report, err := event.DecodeReport(sealed.Body)
+	if err != nil {
+		return report, err
+	}
+	switch {
+	case report.Federation != member.Name():
+		return report, fmt.Errorf("report of federation %.64q, this is %q", report.Federation, member.Name())
+	case report.Member != sealed.Signer:
+		return report, fmt.Errorf("report of %.64q is signed by %.64q", report.Member, sealed.Signer)
+	}
+	for _, t := range report.Tallies {
+		if t.LastTime().After(now.Add(clockSkew)) {
+			return report, fmt.Errorf("report on %s: evidence of %s is in the future (one of our clocks is wrong)", report.Key, t.LastTime())
+		}
+	}
+	return report, member.Verify(sealed)
+}
+
+// consider raises the alert of a finding, after the replicas that are nearer to
+// the key have had their time to do it.
+func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte) {
+	id := f.Alert(j.member.Name(), nil).ID()
+	if !j.book.News(id, f.Verdict) {
+		return
+	}
+	rank := j.rank(hash)
+	if rank == 0 {
+		j.tell(ctx, f)
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.waiting[id] {
+		return
+	}
+	j.waiting[id] = true
+	j.replicas.Go(func() {
+		timer := time.NewTimer(time.Duration(rank) * replicaDelay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		j.mu.Lock()
+		delete(j.waiting, id)
+		findings := j.collector.Judge(f.Key) // with what has come in meanwhile
+		j.mu.Unlock()
+		for _, f := range findings {
+			if ctx.Err() == nil && j.book.News(f.Alert(j.member.Name(), nil).ID(), f.Verdict) {
+				j.tell(ctx, f)
+			}
+		}
+	})
+}
+
+func (j *judge) tell(ctx context.Context, f correlate.Finding) {
+	var evidence []event.Sealed
+	for _, t := range f.Evidence {
+		evidence = append(evidence, t.Sealed)
+	}
+	// The verdict of the evidence that is carried, not of all: it is what every
+	// receiver will reach.
+	carried, ok := j.rules.JudgeRule(f.Rule.Name, f.Scope, f.Key, f.Evidence)
+	if !ok {
+		return
+	}
+	alert, err := event.Encode(carried.Alert(j.member.Name(), evidence))
+	if err != nil || len(alert) > event.MaxAlert {
+		j.log.Error("alert not raised", "rule", f.Rule.Name, "key", f.Key.String(), "bytes", len(alert), "error", err)
+		return
+	}
+	j.counters.alertsRaised.Add(1)
+	j.raise(ctx, alert)
+}
+
+// sweep forgets evidence that no rule can reach any more.
+func (j *judge) sweep(now time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.collector.Sweep(now)
+}
+
+// gathered is the number of keys collected, and what members say about one.
+func (j *judge) gathered(key event.Key) (keys int, said []correlate.Testimony) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.collector.Len(), j.collector.Testimonies(key)
+}

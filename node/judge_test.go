@@ -1,0 +1,136 @@
+package node
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
+)
+
+func hashOf(m *federation.Open, key event.Key) [32]byte {
+	return key.Hash(m.Name(), m.Salts(time.Now(), 0)[0])
+}
+
+func TestCollectorRaisesWhenTheQuorumIsMet(t *testing.T) {
+	p, a, b := newParty(t), newMember(t), newMember(t)
+	last := time.Now().Truncate(time.Second)
+	hash := hashOf(p.Open, attackerKey)
+	steps := []struct {
+		by      *federation.Open
+		version uint64
+		count   uint32
+		alerts  int
+	}{
+		{a, 1, 3, 0}, {b, 1, 1, 0},
+		{a, 2, 4, 1}, // 12 points of one organisation: others are warned
+		{b, 2, 3, 1}, // 10 + 9
+		{b, 2, 3, 1}, // the same again
+		{b, 3, 4, 2}, // 10 + 10: the quorum
+		{b, 1, 1, 2}, // an old version
+	}
+	for i, s := range steps {
+		if err := p.judge.receive(t.Context(), hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		// What the judge raises goes through its own actor, as in a node.
+		for _, alert := range p.told[p.actor.counters.alerts.Load():] {
+			p.receive(t.Context(), alert)
+		}
+		if len(p.told) != s.alerts {
+			t.Fatalf("step %d: %d alerts, want %d", i, len(p.told), s.alerts)
+		}
+	}
+	alert, err := event.DecodeAlert(p.told[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := newParty(t).verify(alert, time.Now())
+	if err != nil || v.Scope != correlate.Federation || len(v.Offenders) != 1 {
+		t.Errorf("another node's verdict: %+v, %v", v, err)
+	}
+}
+
+func TestCollectorRefuses(t *testing.T) {
+	p, a, b := newParty(t), newMember(t), newMember(t)
+	last := time.Now().Truncate(time.Second)
+	hash := hashOf(p.Open, attackerKey)
+	future := failures(a, 1, 1, last.Add(time.Hour))
+	foreign := failures(a, 1, 1, last)
+	foreign.Federation = "closed"
+	forged := seal(t, a, failures(a, 1, 1, last))
+	forged.Body = seal(t, a, failures(a, 1, 9, last)).Body
+	for name, c := range map[string]struct {
+		payload []byte
+		hash    [32]byte
+		says    string
+	}{
+		"garbage":            {[]byte{0xff, 0x00}, hash, "decode"},
+		"another's words":    {encode(t, seal(t, a, failures(b, 1, 1, last))), hash, "signed by"},
+		"a forged signature": {encode(t, forged), hash, "signature"},
+		"the future":         {encode(t, seal(t, a, future)), hash, "future"},
+		"another federation": {encode(t, seal(t, a, foreign)), hash, "federation"},
+		"a key elsewhere":    {encode(t, seal(t, a, failures(a, 1, 1, last))), [32]byte{1}, "elsewhere"},
+	} {
+		err := p.judge.receive(t.Context(), c.hash, c.payload)
+		if !errors.Is(err, errEvidence) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want it to say %q", name, err, c.says)
+		}
+	}
+	if keys, _ := p.judge.gathered(attackerKey); keys != 0 {
+		t.Errorf("%d keys gathered from what was refused", keys)
+	}
+	for _, n := range []uint32{1, 2} {
+		err := p.judge.receive(t.Context(), hash, encode(t, seal(t, a, failures(a, 7, n, last))))
+		if n == 2 && !errors.Is(err, correlate.ErrContradiction) {
+			t.Errorf("a contradiction: %v", err)
+		}
+	}
+}
+
+func TestReplicaWaitsForThoseNearer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		nearer bool // a nearer replica raises it in time
+		want   int
+	}{{"the nearer one is silent", false, 1}, {"the nearer one speaks", true, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			p, a, b := newParty(t), newMember(t), newMember(t)
+			synctest.Test(t, func(t *testing.T) {
+				last := time.Now().Truncate(time.Second)
+				p.judge.rank = func([32]byte) int { return 2 }
+				hash := hashOf(p.Open, attackerKey)
+				sealed := []event.Sealed{seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))}
+				for _, s := range sealed {
+					if err := p.judge.receive(t.Context(), hash, encode(t, s)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(199 * time.Millisecond)
+				synctest.Wait()
+				if len(p.told) != 0 {
+					t.Fatal("raised before its turn")
+				}
+				if c.nearer {
+					p.book.Enter(alertOf(last, sealed...).ID(), must(p.rules.JudgeRule("ssh-brute-force", correlate.Federation, attackerKey,
+						[]correlate.Testimony{{Organisation: "a", Member: "a", Tallies: failures(a, 1, 4, last).Tallies}, {Organisation: "b", Member: "b", Tallies: failures(b, 1, 4, last).Tallies}})))
+				}
+				p.judge.replicas.Wait()
+				if len(p.told) != c.want {
+					t.Errorf("%d alerts, want %d", len(p.told), c.want)
+				}
+			})
+		})
+	}
+}
+
+func must[T any](v T, ok bool) T {
+	if !ok {
+		panic("no verdict")
+	}
+	return v
+}

@@ -1,0 +1,279 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/keyselect"
+)
+
+// observer is the first part of every node: it turns what the sources see into
+// evidence under keys, has it judged at home, and sends it as reports to the
+// keys' collectors.
+//
+//	source ─Line→ parse ─Event→ archive, keys ─(Key, Report)→ outbox ─→ collectors
+//
+// One goroutine owns the evidence; what it needs of others is in the fields.
+type observer struct {
+	log      *slog.Logger
+	rules    correlate.Rules
+	member   membership
+	archive  archive
+	home     func(event.Key, []event.Tally)    // judges own evidence, at once
+	send     func(event.Key, []byte)           // takes the latest report on a key
+	share    func(event.Key, event.Tally) bool // whether a tally may leave this host
+	counters *counters
+	started  time.Time
+
+	keys     *keyselect.Keys
+	attempts correlate.Attempts
+	ledger   *correlate.Ledger
+	reporter *correlate.Reporter
+	later    map[event.Key]time.Time // when figures that decide nothing are told
+	versions versions
+
+	sightings chan sighting
+	questions chan func(*observer) // asked by explain, answered between events
+	batch     batch
+}
+
+// sighting is what a source hands on: an event, or how far it has read, or both.
+type sighting struct {
+	event    *event.Event
+	source   string
+	position []byte
+}
+
+// archive keeps events, and with them how far their source was read.
+type archive interface {
+	Append(events []event.Event, positions map[string][]byte) error
+	Events(ctx context.Context, from, to time.Time, fn func(event.Event) error) error
+	NextVersions(n uint64) (first uint64, err error)
+}
+
+func newObserver(o observer) *observer {
+	salt := func() []byte { return o.member.Salts(time.Now(), 0)[0] }
+	o.keys = keyselect.New(groupings(o.rules))
+	o.ledger = correlate.NewLedger(o.rules, keysKept, func(value string) uint32 {
+		return event.Hash32(o.member.Name(), salt(), value)
+	})
+	o.reporter = correlate.NewReporter(o.rules)
+	o.later = make(map[event.Key]time.Time)
+	o.versions = versions{reserve: o.archive.NextVersions}
+	o.sightings = make(chan sighting, 1024)
+	o.questions = make(chan func(*observer))
+	o.batch = batch{archive: o.archive, counters: o.counters, log: o.log}
+	return &o
+}
+
+// groupings is what key selection needs to know of the rules.
+func groupings(rules correlate.Rules) []keyselect.Grouping {
+	var all []keyselect.Grouping
+	for _, r := range rules.All() {
+		all = append(all, keyselect.Grouping{By: r.GroupBy, Kinds: r.Kinds})
+	}
+	return all
+}
+
+// run owns the evidence until ctx ends, and then archives what is left.
+func (o *observer) run(ctx context.Context) error {
+	if err := o.remember(ctx); err != nil {
+		return err
+	}
+	commit := time.NewTicker(commitEvery)
+	defer commit.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	for {
+		select {
+		case s := <-o.sightings:
+			if s.event != nil {
+				o.see(*s.event)
+			}
+			o.batch.add(s)
+		case ask := <-o.questions:
+			ask(o)
+		case now := <-commit.C:
+			o.tell(now)
+			o.batch.commit()
+		case now := <-sweep.C:
+			o.sweep(now)
+		case <-ctx.Done():
+			for len(o.sightings) > 0 {
+				o.batch.add(<-o.sightings)
+			}
+			o.batch.commit()
+			return nil
+		}
+	}
+}
+
+// remember rebuilds the evidence from the archive, so that a restart neither
+// loses nor doubles any, and reports all of it again.
+func (o *observer) remember(ctx context.Context) error {
+	now := o.started
+	err := o.archive.Events(ctx, now.Add(-o.rules.Longest()), now.Add(clockSkew), func(e event.Event) error {
+		o.enter(e, func(event.Key) {})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("rebuild the evidence from the archive: %w", err)
+	}
+	for _, key := range o.ledger.Keys() {
+		o.later[key] = now
+	}
+	return nil
+}
+
+// see takes an event while it is fresh.
+func (o *observer) see(e event.Event) {
+	o.counters.events.Add(1)
+	now := time.Now()
+	switch {
+	case e.Time.Before(now.Add(-o.rules.Longest())):
+		o.counters.eventsOld.Add(1)
+		return
+	case e.Time.After(now.Add(clockSkew)):
+		if o.counters.eventsFuture.Add(1) == 1 {
+			o.log.Warn("a sensor's clock is ahead: its events are archived and not counted",
+				"sensor", e.Sensor, "file", e.File, "line", e.Line, "by", e.Time.Sub(now).Round(time.Second))
+		}
+		return
+	}
+	o.enter(e, func(key event.Key) {
+		o.home(key, o.ledger.Tallies(key))
+		o.plan(now, key)
+	})
+}
+
+// enter puts an event into the evidence, and calls changed for each of its keys.
+func (o *observer) enter(e event.Event, changed func(event.Key)) {
+	var room [4]event.Key
+	for _, c := range o.attempts.Add(e) {
+		if c.Delta > 0 {
+			o.counters.attempts.Add(1)
+		}
+		for _, key := range o.keys.Append(room[:0], c.Event) {
+			o.ledger.Add(key, c)
+			changed(key)
+		}
+	}
+}
+
+// plan reports a key now, or notes when to.
+func (o *observer) plan(now time.Time, key event.Key) {
+	due := o.reporter.Due(now, key, o.ledger.Tallies(key))
+	switch {
+	case due.IsZero():
+		delete(o.later, key)
+	case due.After(now):
+		o.later[key] = due
+	default:
+		delete(o.later, key)
+		o.report(now, key)
+	}
+}
+
+// tell reports the keys whose time has come.
+func (o *observer) tell(now time.Time) {
+	for key, due := range o.later {
+		if !due.After(now) {
+			delete(o.later, key)
+			o.report(now, key)
+		}
+	}
+}
+
+func (o *observer) report(now time.Time, key event.Key) {
+	tallies := o.ledger.Tallies(key)
+	o.reporter.Told(now, key, tallies)
+	var shared []event.Tally
+	for _, t := range tallies {
+		if o.share(key, t) {
+			shared = append(shared, t)
+		}
+	}
+	if len(shared) == 0 && (len(tallies) > 0 || !o.share(key, event.Tally{})) {
+		return
+	}
+	sealed, err := o.seal(event.Report{
+		Federation: o.member.Name(), Member: o.member.Member(), Key: key, Tallies: shared, Shed: o.ledger.Shed(key),
+	})
+	if err != nil {
+		o.log.Error("report not made", "key", key.String(), "error", err)
+		return
+	}
+	o.counters.reports.Add(1)
+	o.send(key, sealed)
+}
+
+// sharing says which tallies may leave this host: private sources mean nothing to
+// others, and only open labs, which may be made of them, share those.
+func sharing(open bool) func(event.Key, event.Tally) bool {
+	return func(key event.Key, t event.Tally) bool {
+		from := t.Source
+		if source, err := key.Source(); err == nil {
+			from = source
+		}
+		return open || !private(from.Addr())
+	}
+}
+
+func (o *observer) seal(r event.Report) ([]byte, error) {
+	var err error
+	if r.Version, err = o.versions.next(); err != nil {
+		return nil, err
+	}
+	body, err := correlate.Fit(r)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := o.member.Seal(body)
+	if err != nil {
+		return nil, err
+	}
+	return event.Encode(sealed)
+}
+
+func (o *observer) sweep(now time.Time) {
+	o.ledger.Sweep(now)
+	o.reporter.Keep(o.ledger.Has)
+	o.counters.keysEvicted.Store(o.ledger.Evicted())
+}
+
+// ask runs fn with the evidence at rest.
+func (o *observer) ask(ctx context.Context, fn func(*observer)) error {
+	done := make(chan struct{})
+	select {
+	case o.questions <- func(o *observer) { fn(o); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// versions hands out version numbers that grow over restarts, because they are
+// reserved in the store before they are used.
+type versions struct {
+	reserve   func(n uint64) (first uint64, err error)
+	at, until uint64
+}
+
+const versionsAhead = 1000
+
+func (v *versions) next() (uint64, error) {
+	if v.at == v.until {
+		first, err := v.reserve(versionsAhead)
+		if err != nil {
+			return 0, fmt.Errorf("reserve report versions: %w", err)
+		}
+		v.at, v.until = first, first+versionsAhead
+	}
+	v.at++
+	return v.at - 1, nil
+}

@@ -1,0 +1,204 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
+)
+
+// watch runs an observer over a store in the bubble, and returns what it sends.
+type watch struct {
+	*observer
+	member *federation.Open
+	sent   []event.Report
+	judged int
+	stop   func()
+}
+
+func newWatch(t *testing.T, a archive, m *federation.Open, open bool) *watch {
+	t.Helper()
+	rules, err := Rules(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{member: m}
+	w.observer = newObserver(observer{log: slog.New(slog.DiscardHandler), rules: rules, member: m, archive: a,
+		counters: new(counters), started: time.Now(),
+		home:  func(event.Key, []event.Tally) { w.judged++ },
+		share: sharing(open),
+		send: func(_ event.Key, payload []byte) {
+			var sealed event.Sealed
+			if err := event.Decode(payload, &sealed); err != nil {
+				t.Error(err)
+			}
+			report, err := event.DecodeReport(sealed.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			w.sent = append(w.sent, report)
+		}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.run(ctx) }()
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	return w
+}
+
+func (w *watch) sees(e event.Event) {
+	w.sightings <- sighting{event: &e, source: e.File, position: fmt.Append(nil, e.Line)}
+}
+
+func failed(at time.Time, line int64) event.Event {
+	return event.Event{Time: at, Kind: event.SSHUserInvalid, Source: event.Endpoint{Addr: netip.MustParseAddr(attacker), Port: uint16(line)},
+		Severity: 3, Count: 1, Proof: event.Handshake, Protocol: "tcp", Attempt: fmt.Sprint(line), File: "auth.log", Line: line}
+}
+
+func TestRestartNeitherLosesNorDoublesEvidence(t *testing.T) {
+	s, m := newStore(t, t.TempDir()), newMember(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t, s, m, true)
+		for line := range int64(3) {
+			w.sees(failed(time.Now(), line+1))
+			time.Sleep(time.Second)
+		}
+		w.stop()
+		before := w.sent[len(w.sent)-1]
+
+		again := newWatch(t, s, m, true)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(again.sent) != 1 {
+			t.Fatalf("%d reports after the restart, want all evidence told once again", len(again.sent))
+		}
+		after := again.sent[0]
+		if after.Version <= before.Version {
+			t.Errorf("version %d after %d: it must grow over restarts", after.Version, before.Version)
+		}
+		if a, b := total(after), total(before); a != 3 || b != 3 {
+			t.Errorf("%d observations after the restart, %d before, want 3", a, b)
+		}
+		if again.judged != 0 {
+			t.Error("old evidence was judged at home again")
+		}
+		if kept, ok, err := s.Position("auth.log"); string(kept) != "3" || !ok || err != nil {
+			t.Errorf("position %q %v %v", kept, ok, err)
+		}
+		again.stop()
+	})
+}
+
+func total(r event.Report) (n uint64) {
+	for _, t := range r.Tallies {
+		n += t.Count()
+	}
+	return n
+}
+
+func TestEventsOutOfTimeAreArchivedAndDoNotCount(t *testing.T) {
+	s, m := newStore(t, t.TempDir()), newMember(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t, s, m, true)
+		w.sees(failed(time.Now().Add(-2*time.Hour), 1))
+		w.sees(failed(time.Now().Add(time.Hour), 2))
+		w.sees(failed(time.Now().Add(time.Minute), 3)) // within the skew
+		time.Sleep(time.Second)
+		w.stop()
+		if len(w.sent) != 1 || w.judged != 1 {
+			t.Errorf("%d reports, judged %d times, want the third event alone", len(w.sent), w.judged)
+		}
+		if old, future := w.counters.eventsOld.Load(), w.counters.eventsFuture.Load(); old != 1 || future != 1 {
+			t.Errorf("%d old, %d from the future", old, future)
+		}
+		if n, err := s.CountEvents(); n != 3 || err != nil {
+			t.Errorf("%d archived, %v", n, err)
+		}
+	})
+}
+
+func TestPrivateSourcesLeaveOnlyOpenLabs(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		s, m := newStore(t, t.TempDir()), newMember(t)
+		synctest.Test(t, func(t *testing.T) {
+			w := newWatch(t, s, m, open)
+			e := failed(time.Now(), 1)
+			e.Source.Addr = netip.MustParseAddr("192.168.1.7")
+			w.sees(e)
+			time.Sleep(time.Second)
+			w.stop()
+			if told := len(w.sent) > 0; told != open || w.judged != 1 {
+				t.Errorf("open %v: told %v, judged at home %d times", open, told, w.judged)
+			}
+		})
+	}
+}
+
+func TestTenThousandEventsCostFewReports(t *testing.T) {
+	s, m := newStore(t, t.TempDir()), newMember(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t, s, m, true)
+		for line := range int64(10_000) {
+			w.sees(failed(time.Now(), line+1))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Minute)
+		w.stop()
+		if n := len(w.sent); n > 40 {
+			t.Errorf("%d reports", n)
+		}
+		if got := total(w.sent[len(w.sent)-1]); got != 10_000 {
+			t.Errorf("the last report counts %d", got)
+		}
+	})
+}
+
+// failing is an archive that can be broken.
+type failing struct {
+	archive
+	broken atomic.Bool
+}
+
+func (f *failing) Append(events []event.Event, positions map[string][]byte) error {
+	if f.broken.Load() {
+		return errors.New("no space left on device")
+	}
+	return f.archive.Append(events, positions)
+}
+
+func TestDetectionGoesOnWhileTheArchiveFails(t *testing.T) {
+	s, m := newStore(t, t.TempDir()), newMember(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := &failing{archive: s}
+		f.broken.Store(true)
+		w := newWatch(t, f, m, true)
+		w.sees(failed(time.Now(), 1))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if w.judged != 1 || w.counters.storeFailures.Load() == 0 {
+			t.Errorf("judged %d, failures %d", w.judged, w.counters.storeFailures.Load())
+		}
+		if _, ok, _ := s.Position("auth.log"); ok {
+			t.Error("a position was kept without its events")
+		}
+		f.broken.Store(false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n, err := s.CountEvents(); n != 1 || err != nil {
+			t.Errorf("%d archived after relief, %v", n, err)
+		}
+		w.stop()
+	})
+}

@@ -1,0 +1,193 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/event"
+)
+
+// Status is the node's state for people and scripts.
+func (n *Node) Status() control.Status {
+	connected, _ := n.overlay.Peers()
+	traffic, spread, c := n.overlay.Stats(), n.broadcast.Stats(), &n.counters
+	keys, _ := n.judge.gathered(event.Key{})
+	b := n.blocks.Status(time.Now())
+	s := control.Status{
+		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
+		Node:    control.Identity{ID: n.overlay.ID().String(), Addresses: []string{}},
+		Overlay: control.Overlay{Open: n.config.Open, Federation: n.member.Name(), Quorum: n.quorum()},
+		Block: control.Blocking{Mode: n.config.Block, Table: n.config.Table, Live: b.Live, LastHour: b.LastHour,
+			NeverHits: b.NeverHits, Breaker: b.Breaker, Warning: b.Warning},
+		Sources: []control.Source{},
+		Counters: control.Counters{
+			Events: c.events.Load(), EventsOld: c.eventsOld.Load(), EventsFuture: c.eventsFuture.Load(),
+			EventsUnarchived: c.eventsUnarchived.Load(), Attempts: c.attempts.Load(), KeysEvicted: c.keysEvicted.Load(),
+			Reports: c.reports.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
+			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
+			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
+			Collected: c.collected.Load(), Refused: c.refused.Load(), KeysCollected: uint64(keys),
+			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
+			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,
+			Blocks: c.blocks.Load(), BlocksRefused: c.blocksRefused.Load(), StoreFailures: c.storeFailures.Load(),
+		},
+	}
+	for _, a := range n.overlay.Addrs() {
+		s.Node.Addresses = append(s.Node.Addresses, a.String())
+	}
+	for _, src := range n.sources {
+		s.Sources = append(s.Sources, src.status())
+	}
+	return s
+}
+
+// quorum is the largest that any rule asks for.
+func (n *Node) quorum() int {
+	q := 0
+	for _, r := range n.rules.All() {
+		q = max(q, r.Federation.Quorum)
+	}
+	return q
+}
+
+// Alerts returns the alerts that are kept, oldest first.
+func (n *Node) Alerts() ([]control.Alert, error) {
+	var alerts []control.Alert
+	err := n.store.Alerts.Oldest(func(_ string, _ time.Time, record []byte) error {
+		var a control.Alert
+		if err := event.Decode(record, &a); err != nil {
+			return fmt.Errorf("kept alert: %w", err)
+		}
+		alerts = append(alerts, a)
+		return nil
+	})
+	return alerts, err
+}
+
+// Follow calls fn for every alert from now on.
+func (n *Node) Follow(ctx context.Context, fn func(control.Alert) error) error {
+	return n.actor.follow(ctx, fn)
+}
+
+// Blocks returns what is blocked now, soonest to end first.
+func (n *Node) Blocks() ([]control.Block, error) {
+	now := time.Now()
+	// A failure leaves the counters of the last time.
+	_, err := n.blocks.Reconcile(context.Background(), now)
+	var shown []control.Block
+	for _, b := range n.blocks.List(now) {
+		shown = append(shown, control.Block(b))
+	}
+	slices.SortFunc(shown, func(a, b control.Block) int {
+		return cmp.Or(a.Until.Compare(b.Until), a.Prefix.Compare(b.Prefix))
+	})
+	return shown, err
+}
+
+// Block blocks a prefix because a person asks for it.
+func (n *Node) Block(ctx context.Context, prefix netip.Prefix, d time.Duration, reason string) (control.Block, error) {
+	now := time.Now()
+	decision, err := n.blocks.Propose(ctx, now, block.Proposal{Prefix: prefix, Evidence: now, Manual: true, Duration: d, Reason: cmp.Or(reason, "by hand")})
+	if err == nil && decision.Refused != "" {
+		err = fmt.Errorf("%s not blocked: %s", prefix, decision.Refused)
+	}
+	return control.Block(decision.Block), err
+}
+
+// Unblock ends one block.
+func (n *Node) Unblock(ctx context.Context, prefix netip.Prefix) error {
+	ended, err := n.blocks.Remove(ctx, time.Now(), prefix)
+	if err == nil && ended == 0 {
+		err = fmt.Errorf("%s is not blocked; `komondor blocks` lists what is", prefix)
+	}
+	return err
+}
+
+// FlushBlocks ends all blocks and returns how many there were.
+func (n *Node) FlushBlocks(ctx context.Context) (int, error) {
+	return n.blocks.Flush(ctx, time.Now())
+}
+
+// Allowed is the allow-list: the configuration's entries and those added since.
+func (n *Node) Allowed() ([]control.Allowed, error) {
+	var all []control.Allowed
+	for _, entry := range n.config.Allow {
+		all = append(all, control.Allowed{Entry: entry, Note: "from the configuration"})
+	}
+	err := n.store.Allow.Each(func(_ string, record []byte) error {
+		var a control.Allowed
+		if err := event.Decode(record, &a); err != nil {
+			return fmt.Errorf("kept allow-list: %w", err)
+		}
+		all = append(all, a)
+		return nil
+	})
+	return all, err
+}
+
+func (n *Node) allowList() ([]string, error) {
+	all, err := n.Allowed()
+	var entries []string
+	for _, a := range all {
+		entries = append(entries, a.Entry)
+	}
+	return entries, err
+}
+
+// Allow adds an entry to the allow-list, and ends the blocks that it forbids.
+func (n *Node) Allow(ctx context.Context, entry, note string) error {
+	n.allowing.Lock()
+	defer n.allowing.Unlock()
+	entry = strings.TrimSpace(entry)
+	entries, err := n.allowList()
+	if err != nil {
+		return err
+	}
+	if err := n.never.SetAllow(append(entries, entry)); err != nil {
+		return err
+	}
+	record, err := event.Encode(control.Allowed{Entry: entry, Note: note, Since: time.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	if err := n.store.Allow.Put(entry, record); err != nil {
+		return err
+	}
+	n.reconcile(ctx, time.Now())
+	return nil
+}
+
+// Disallow takes an entry out of the allow-list.
+func (n *Node) Disallow(ctx context.Context, entry string) error {
+	n.allowing.Lock()
+	defer n.allowing.Unlock()
+	if slices.Contains(n.config.Allow, entry) {
+		return fmt.Errorf("%s stands in the configuration: take it out there and restart", entry)
+	}
+	all, err := n.Allowed()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(a control.Allowed) bool { return a.Entry == entry }) {
+		return fmt.Errorf("%s is not on the allow-list; `komondor allow list` shows it", entry)
+	}
+	if err := n.store.Allow.Delete(entry); err != nil {
+		return err
+	}
+	entries, err := n.allowList()
+	if err != nil {
+		return err
+	}
+	if err := n.never.SetAllow(entries); err != nil {
+		return err
+	}
+	n.reconcile(ctx, time.Now())
+	return nil
+}
