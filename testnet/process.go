@@ -1,0 +1,163 @@
+// Package testnet runs overlays of many nodes for demonstrations and tests.
+package testnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/komondor/komondor/control"
+)
+
+// Process is one participant: a real process with a log of its own to watch.
+type Process struct {
+	Name string
+	Log  string // the sshd log that it reads
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+	done chan error
+	*control.Client
+}
+
+// Options of the processes of an overlay.
+type Options struct {
+	Binary string // bin/komondor
+	Dir    string // for their data and logs
+	Block  string // nft or observe; with nft every process has a table of its own
+}
+
+// Start starts n participants that talk over loopback, joining by the first,
+// and returns when every one knows all others. Stop must be called for those
+// returned, also with an error.
+func Start(ctx context.Context, n int, o Options) ([]*Process, error) {
+	var all []*Process
+	var bootstrap []string
+	for i := range n {
+		p := &Process{Name: fmt.Sprintf("node%d", i+1)}
+		p.dir = filepath.Join(o.Dir, p.Name)
+		p.Log = filepath.Join(p.dir, "auth.log")
+		socket := filepath.Join(p.dir, "control.sock")
+		p.Client = control.Dial(socket)
+		p.args = append([]string{o.Binary, "join", "--open", "--config", os.DevNull,
+			"--data", p.dir, "--control", socket, "--listen", "/ip4/127.0.0.1/tcp/0",
+			"--read", "sshd=" + p.Log, "--block", o.Block, "--table", "komondor_" + p.Name}, bootstrap...)
+		if err := os.MkdirAll(p.dir, 0o700); err != nil {
+			return all, err
+		}
+		if err := os.WriteFile(p.Log, nil, 0o600); err != nil {
+			return all, err
+		}
+		if err := p.Run(); err != nil {
+			return all, err
+		}
+		all = append(all, p)
+		if i == 0 {
+			s, err := p.await(ctx, func(s control.Status) bool { return len(s.Node.Addresses) > 0 })
+			if err != nil {
+				return all, err
+			}
+			bootstrap = s.Node.Addresses[:1]
+		}
+	}
+	for _, p := range all {
+		if _, err := p.await(ctx, func(s control.Status) bool { return s.Peers >= n-1 }); err != nil {
+			return all, fmt.Errorf("not all of the %d nodes found each other: %w", n, err)
+		}
+	}
+	return all, nil
+}
+
+// Run starts the process, or starts it again after Kill or Stop.
+func (p *Process) Run() error {
+	out, err := os.OpenFile(filepath.Join(p.dir, "stderr"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	done := make(chan error, 1)
+	p.cmd, p.done = cmd, done
+	go func() { done <- cmd.Wait() }()
+	return nil
+}
+
+// Kill ends the process as a power cut would: it gets to do nothing more.
+func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) }
+
+// Stop asks the process to end and waits until it has.
+func (p *Process) Stop() error {
+	if p.cmd == nil {
+		return nil
+	}
+	return p.end(syscall.SIGTERM)
+}
+
+func (p *Process) end(s syscall.Signal) error {
+	cmd := p.cmd
+	p.cmd = nil
+	_ = cmd.Process.Signal(s) // it may have ended by itself
+	select {
+	case err := <-p.done:
+		return err
+	case <-time.After(10 * time.Second):
+		return errors.Join(fmt.Errorf("%s does not end", p.Name), cmd.Process.Kill())
+	}
+}
+
+// Stderr is what the process has printed.
+func (p *Process) Stderr() string {
+	text, err := os.ReadFile(filepath.Join(p.dir, "stderr"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// Await polls the process's status until ok.
+func (p *Process) await(ctx context.Context, ok func(control.Status) bool) (control.Status, error) {
+	for {
+		s, err := p.Status(ctx)
+		if err == nil && ok(s) {
+			return s, nil
+		}
+		select {
+		case ended := <-p.done:
+			p.done <- ended
+			return s, fmt.Errorf("%s ended: %w\n%s", p.Name, ended, p.Stderr())
+		case <-ctx.Done():
+			return s, fmt.Errorf("%s: %w (last answer: %w)\n%s", p.Name, ctx.Err(), err, p.Stderr())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// AwaitBlock waits until the process blocks prefix.
+func (p *Process) AwaitBlock(ctx context.Context, prefix string) (control.Block, error) {
+	for {
+		blocks, err := p.Blocks(ctx)
+		if err != nil && ctx.Err() == nil {
+			return control.Block{}, err
+		}
+		for _, b := range blocks {
+			if b.Prefix.String() == prefix {
+				return b, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return control.Block{}, fmt.Errorf("%s does not block %s: %w\n%s", p.Name, prefix, ctx.Err(), p.Stderr())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
