@@ -2,6 +2,7 @@ package block
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -38,7 +39,7 @@ func openSocket() (*socket, error) {
 	}
 	// Errors need not quote the message back. The time limit only keeps a
 	// mistake from hanging the node.
-	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("setsockopt", err)
@@ -134,7 +135,7 @@ type reply syscall.NetlinkMessage
 // receive returns the next replies, without what is left of requests before first.
 func (s *socket) receive(first uint32) ([]reply, error) {
 	n, _, err := unix.Recvfrom(s.fd, s.in, 0)
-	for err == unix.EINTR {
+	for errors.Is(err, unix.EINTR) {
 		n, _, err = unix.Recvfrom(s.fd, s.in, 0)
 	}
 	if err != nil {

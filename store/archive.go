@@ -76,7 +76,7 @@ func (s *Store) Events(ctx context.Context, from, to time.Time, fn func(event.Ev
 		}
 		var e event.Event
 		if err := event.Decode(value, &e); err != nil {
-			return fmt.Errorf("read events: store %q: %w: %v", s.path, errDamaged, err)
+			return fmt.Errorf("read events: store %q: %w: %w", s.path, errDamaged, err)
 		}
 		return fn(e)
 	})

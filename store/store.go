@@ -97,7 +97,7 @@ func Open(path string) (*Store, error) {
 		return s, nil
 	}
 	if s.db != nil {
-		guard(s.db.Close)
+		err = errors.Join(err, guard(s.db.Close))
 	}
 	return nil, fmt.Errorf("open store %q: %w", path, s.explain(err))
 }

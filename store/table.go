@@ -131,9 +131,11 @@ func read(c *bbolt.Cursor, from, to []byte, back bool, limit int) (chunk []recor
 	step := c.Next
 	if back {
 		step = c.Prev
-		if to == nil {
-			key, value = c.Last()
-		} else if key, value = c.Seek(to); key == nil {
+		key = nil
+		if to != nil {
+			key, _ = c.Seek(to)
+		}
+		if key == nil {
 			key, value = c.Last()
 		} else {
 			key, value = c.Prev()
