@@ -9,8 +9,8 @@ import (
 // MaxEvidence is how many reports an alert may carry (reference: trust, design 6).
 const MaxEvidence = 32
 
-// MaxAlert is the largest encoded alert in bytes.
-const MaxAlert = 64 << 10
+// MaxAlert is the largest encoded alert in bytes: a frame of the overlay has 64 KiB.
+const MaxAlert = 60 << 10
 
 // Alert is a verdict that carries its own proof: the smallest set of sealed
 // reports that crosses the rule's threshold. It claims no score, no count and

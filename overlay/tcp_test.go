@@ -207,3 +207,21 @@ func TestPrivateAddressesStayOut(t *testing.T) {
 		}
 	}
 }
+
+// A first node has no bootstrap: after a restart on another port it finds back
+// by those whom it remembers.
+func TestRememberedContactsBringBack(t *testing.T) {
+	tn := realNet(t, 4, "/ip4/127.0.0.1/tcp/0")
+	until(t, 5*time.Second, "the first to know all", func() bool { return len(tn.nodes[0].Contacts(8)) == 3 })
+	remembered := tn.nodes[0].Contacts(8)
+	if got := tn.nodes[0].Contacts(2); len(got) != 2 {
+		t.Errorf("asked for 2, got %d", len(got))
+	}
+	gone := peer.AddrInfo{ID: tn.nodes[0].ID(), Addrs: addrs("/ip4/127.0.0.1/tcp/1")}
+	n := startNode(t, Config{Identity: newKey(t), Listen: addrs("/ip4/127.0.0.1/tcp/0"), Private: true,
+		Remembered: append([]peer.AddrInfo{gone}, remembered...)})
+	until(t, 5*time.Second, "all to be back", func() bool { _, table := n.Peers(); return table >= 3 })
+	if n.said("bootstrap") != 0 {
+		t.Error("the operator was told of remembered members that are gone")
+	}
+}

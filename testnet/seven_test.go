@@ -13,7 +13,7 @@ import (
 )
 
 // start builds the product and runs n processes of it until the test ends.
-func start(t *testing.T, n int) []*Process {
+func start(t testing.TB, n int, block string) []*Process {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "komondor")
@@ -24,7 +24,7 @@ func start(t *testing.T, n int) []*Process {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	all, err := Start(ctx, n, Options{Binary: binary, Dir: dir, Block: "observe"})
+	all, err := Start(ctx, n, Options{Binary: binary, Dir: dir, Block: block})
 	t.Cleanup(func() {
 		for _, p := range all {
 			if err := p.Stop(); err != nil {
@@ -44,7 +44,7 @@ func TestSevenProcessesBlockWhatThreeSaw(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts seven processes")
 	}
-	all := start(t, 7)
+	all := start(t, 7, "observe")
 	started := time.Now()
 	worm, err := LoadWorm()
 	if err != nil {

@@ -3,7 +3,7 @@
 // The race detector crashes in synctest bubbles with many timers
 // (go.dev/issue/78156); the other tests of this package run under it.
 
-package broadcast_test
+package testnet
 
 import (
 	"context"
