@@ -4,10 +4,15 @@ FUZZTIME ?= 20s
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: help build test demo bench lint fuzz clean
+# The test network: how many participants, where (docker, netns or auto), and which attack.
+NODES    ?= 7
+ON       ?= auto
+PATTERN  ?= all
+
+.PHONY: help build test virtual demo image testnet testnet-down bench bench-text lint fuzz clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/komondor, one static file
 	@scripts/need.sh
@@ -21,11 +26,34 @@ test: ## formatting, vet, all tests, then the small packages under the race dete
 	@if command -v cc >/dev/null; then set -x; CGO_ENABLED=1 go test -race $(RACE); \
 	else echo "race run skipped: no C compiler"; fi
 
+virtual: ## overlays of up to 300 nodes, and of a day, in virtual time: some twenty minutes
+	go test -v -timeout 2h ./testnet/virtual -large
+
 demo: build ## an attack on a few nodes, caught on your screen
 	go run ./testnet/demo
 
+image: build bin/testnet ## container images komondor:VERSION and komondor-testnet:VERSION, from scratch
+	docker build --quiet --target testnet --tag komondor-testnet:$(VERSION) --file Dockerfile bin
+	docker build --quiet --target komondor --tag komondor:$(VERSION) --file Dockerfile bin
+
+testnet: build bin/testnet ## NODES=7 participants with firewalls of their own, attacked in every PATTERN
+	@if [ $(ON) != netns ] && docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory image; fi
+	bin/testnet up --nodes $(NODES) --on $(ON)
+	bin/testnet attack --pattern $(PATTERN)
+	bin/testnet status
+
+testnet-down: bin/testnet ## remove the test network's containers, namespaces and files
+	bin/testnet down
+
+.PHONY: bin/testnet # go knows better than make what is new
+bin/testnet:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/testnet ./testnet/cmd/testnet
+
 bench: ## all benchmarks
 	go test -run '^$$' -bench . ./...
+
+bench-text: ## our sshd parser against a plain line scan, sshguard's parser and fail2ban-regex
+	GOMAXPROCS=1 go test -run '^$$' -bench '^BenchmarkPeers$$' -benchtime 7x ./probe
 
 lint: ## the linters of .golangci.yml
 	go run $(LINT) run

@@ -32,7 +32,8 @@ type Decision struct {
 	Block Block
 	// Applied says that the proposal made or extended the block.
 	Applied bool
-	// Refused is why not, for people.
+	// Refused is why there is no block, for people. It is empty where Applied, and
+	// where a block that lasts as long stands already.
 	Refused string
 }
 
@@ -51,8 +52,8 @@ func (m *Manager) Propose(ctx context.Context, now time.Time, p Proposal) (Decis
 	}
 	p.Prefix = prefix
 	old := m.records[prefix]
-	next, refused := m.decide(now, p, old)
-	if refused != "" {
+	next, makes, refused := m.decide(now, p, old)
+	if !makes {
 		return Decision{Block: next.Block, Refused: refused}, nil
 	}
 	extends := old != nil && old.live(now)
@@ -73,9 +74,9 @@ func (m *Manager) Propose(ctx context.Context, now time.Time, p Proposal) (Decis
 	return Decision{Block: next.Block, Applied: true}, m.keep(&next)
 }
 
-// decide returns the record that the proposal makes of the old one, or why it
-// makes none.
-func (m *Manager) decide(now time.Time, p Proposal, old *record) (next record, refused string) {
+// decide returns the record that the proposal makes of the old one; or, if it
+// makes none, why: for no reason where a block stands that lasts as long.
+func (m *Manager) decide(now time.Time, p Proposal, old *record) (next record, makes bool, refused string) {
 	live := old != nil && old.live(now)
 	next = record{Block: Block{Prefix: p.Prefix}}
 	if live {
@@ -86,10 +87,10 @@ func (m *Manager) decide(now time.Time, p Proposal, old *record) (next record, r
 			m.hits.add(now)
 			m.status.NeverHits++
 		}
-		return next, "never-block set: " + why
+		return next, false, "never-block set: " + why
 	}
 	if wide := m.policy.tooWide(p.Prefix); wide != "" && !p.Manual {
-		return next, wide
+		return next, false, wide
 	}
 	evidence := p.Evidence
 	if p.Manual || evidence.After(now) {
@@ -99,7 +100,7 @@ func (m *Manager) decide(now time.Time, p Proposal, old *record) (next record, r
 	case old == nil || live:
 	case old.Removed:
 		if !p.Manual && !evidence.After(old.Until) {
-			return next, fmt.Sprintf("removed by hand at %s: only newer evidence counts", old.Until.Format(time.RFC3339))
+			return next, false, fmt.Sprintf("removed by hand at %s: only newer evidence counts", old.Until.Format(time.RFC3339))
 		}
 	case evidence.Before(old.Until): // still the attack that it was blocked for
 		next.Repeats = old.Repeats
@@ -109,20 +110,20 @@ func (m *Manager) decide(now time.Time, p Proposal, old *record) (next record, r
 	until := evidence.Add(m.policy.duration(p, next.Repeats)).UTC()
 	switch {
 	case until.Sub(now) < time.Millisecond:
-		return next, fmt.Sprintf("too old: a block for evidence of %s would have ended at %s", evidence.UTC().Format(time.RFC3339), until.Format(time.RFC3339))
+		return next, false, fmt.Sprintf("too old: a block for evidence of %s would have ended at %s", evidence.UTC().Format(time.RFC3339), until.Format(time.RFC3339))
 	case live && !p.Manual && !until.After(old.Until):
-		return next, fmt.Sprintf("already blocked until %s", old.Until.Format(time.RFC3339))
+		return *old, false, ""
 	case live || p.Manual:
 	case m.news.sum(now) >= m.policy.PerHour:
-		return next, fmt.Sprintf("cap: %d new blocks in an hour", m.policy.PerHour)
+		return next, false, fmt.Sprintf("cap: %d new blocks in an hour", m.policy.PerHour)
 	case m.full(now):
-		return next, fmt.Sprintf("cap: %d blocks at a time", m.policy.Total)
+		return next, false, fmt.Sprintf("cap: %d blocks at a time", m.policy.Total)
 	}
 	if !live {
 		next.Since = now.UTC()
 	}
 	next.Until, next.Reason, next.Alert, next.State = until, p.Reason, p.Alert, m.state()
-	return next, ""
+	return next, true, ""
 }
 
 func (m *Manager) state() string {

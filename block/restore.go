@@ -45,6 +45,28 @@ func (m *Manager) Restore(ctx context.Context, now time.Time) error {
 	return err
 }
 
+// EndKept ends the live blocks that a keeper holds, as Manager.Flush does, where no
+// Manager runs: a restart will not bring them back. It returns how many there
+// were, and whether any was in the kernel.
+func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
+	batch := make(map[string][]byte)
+	err = k.Each(func(key string, value []byte) error {
+		var r record
+		if json.Unmarshal(value, &r) != nil || !r.live(now) {
+			return nil // what cannot be read is counted by Restore
+		}
+		enforced = enforced || r.State == Blocked
+		r.Until, r.Removed = now.UTC(), true
+		data, err := json.Marshal(r)
+		batch[key] = data
+		return err
+	})
+	if err == nil && len(batch) > 0 {
+		err = k.Put(batch)
+	}
+	return len(batch), enforced, err
+}
+
 // Reconcile looks at this host again, reads what the kernel has counted, puts
 // back the blocks that somebody else has flushed (and tells how many), takes
 // over those that somebody else has set, and forgets old repeaters.

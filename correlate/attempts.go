@@ -149,8 +149,9 @@ func (a *Attempts) forgive(login event.Event) []Change {
 }
 
 // generations is a map that forgets: when the younger half is full, the older
-// half goes. It holds between attemptsKept and twice as many entries.
+// half goes. It holds between kept (attemptsKept if 0) and twice as many entries.
 type generations[K comparable, V any] struct {
+	kept       int
 	young, old map[K]V
 }
 
@@ -163,7 +164,10 @@ func (g *generations[K, V]) get(key K) (V, bool) {
 }
 
 func (g *generations[K, V]) put(key K, v V) {
-	if g.young == nil || len(g.young) >= attemptsKept {
+	if g.kept == 0 {
+		g.kept = attemptsKept
+	}
+	if g.young == nil || len(g.young) >= g.kept {
 		g.young, g.old = make(map[K]V), g.young
 	}
 	g.young[key] = v

@@ -7,15 +7,20 @@ import "sync"
 // and stopping one at a node that has the other would leave gaps in both floods.
 const maxVariants = 4
 
+// alertsKnown is how many alerts a Book remembers, at the least: more than a
+// ledger has keys, so that a flood of sources is not news again and again.
+const alertsKnown = 1 << 17
+
 // Book remembers what has been concluded already, by alert. It is safe for
-// concurrent use; memory is bounded as for Attempts.
+// concurrent use; memory is bounded: it forgets the older half when more than
+// twice alertsKnown are remembered.
 type Book struct {
 	mu      sync.Mutex
 	entries generations[string, noted]
 }
 
 type noted struct {
-	verdict  Verdict
+	gist
 	variants int
 }
 
@@ -25,7 +30,15 @@ func (b *Book) News(id string, v Verdict) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old, known := b.entries.get(id)
-	return !known || v.Supersedes(old.verdict)
+	return !known || v.gist().supersedes(old.gist)
+}
+
+// Knows reports whether anything has been concluded of the alert.
+func (b *Book) Knows(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, known := b.entries.get(id)
+	return known
 }
 
 // Enter notes a verdict. It returns whether the verdict is news, and whether an
@@ -34,12 +47,13 @@ func (b *Book) News(id string, v Verdict) bool {
 func (b *Book) Enter(id string, v Verdict) (news, pass bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.entries.kept = alertsKnown
 	old, known := b.entries.get(id)
 	switch {
-	case !known || v.Supersedes(old.verdict):
-		b.entries.put(id, noted{v, 1})
+	case !known || v.gist().supersedes(old.gist):
+		b.entries.put(id, noted{v.gist(), 1})
 		return true, true
-	case old.verdict.Supersedes(v) || old.variants >= maxVariants:
+	case old.supersedes(v.gist()) || old.variants >= maxVariants:
 		return false, false
 	}
 	old.variants++

@@ -51,15 +51,26 @@ const renewal = 5 * time.Minute
 
 // Supersedes reports whether v says enough more than an older verdict of the
 // same alert to be told again: by its evidence, never by a claimed number.
-func (v Verdict) Supersedes(old Verdict) bool {
+func (v Verdict) Supersedes(old Verdict) bool { return v.gist().supersedes(old.gist()) }
+
+// gist is what of a verdict decides whether another one supersedes it.
+type gist struct {
+	scope            Scope
+	offenders, score int
+	last             int64 // Unix seconds
+}
+
+func (v Verdict) gist() gist { return gist{v.Scope, len(v.Offenders), v.Score, v.Last.Unix()} }
+
+func (g gist) supersedes(old gist) bool {
 	switch {
-	case v.Scope != old.Scope:
-		return v.Scope == Federation
-	case len(v.Offenders) > len(old.Offenders), v.Last.Sub(old.Last) >= renewal:
+	case g.scope != old.scope:
+		return g.scope == Federation
+	case g.offenders > old.offenders, g.last-old.last >= int64(renewal/time.Second):
 		return true
 	}
 	// A verdict that names fewer must not take the place of one that names more.
-	return len(v.Offenders) == len(old.Offenders) && v.Score >= 2*old.Score
+	return g.offenders == old.offenders && g.score >= 2*old.score
 }
 
 // Judge applies every rule of the key's selector to the testimonies, in one

@@ -19,9 +19,11 @@ const (
 )
 
 // Ledger is a node's own evidence: all it has seen, by key, as far back as the
-// longest timespan of any rule. Memory is bounded by the number of keys.
+// longest timespan of any rule. Memory is bounded by the number of tallies, each
+// of some 120 bytes, and at the most one key of some 350 for each.
 type Ledger struct {
 	limit    int
+	held     int // tallies
 	longest  time.Duration
 	severity func(event.Kind) int
 	hash     func(value string) uint32
@@ -35,7 +37,7 @@ type page struct {
 	shed    uint64
 }
 
-// NewLedger returns an empty ledger of at most limit keys. hash is the keyed
+// NewLedger returns an empty ledger of at most limit tallies. hash is the keyed
 // hash under which targets enter the sketches that leave the host.
 func NewLedger(rules Rules, limit int, hash func(value string) uint32) *Ledger {
 	return &Ledger{limit: limit, longest: rules.Longest(), severity: rules.severity, hash: hash, pages: make(map[event.Key]*page)}
@@ -52,6 +54,7 @@ func (l *Ledger) Add(key event.Key, c Change) {
 		l.pages[key] = p
 	}
 	e := c.Event
+	before := len(p.tallies)
 	l.forget(p, e.Time)
 	n := uint32(min(max(e.Count, 1), maxCount))
 	if c.Delta < 0 {
@@ -76,12 +79,14 @@ func (l *Ledger) Add(key event.Key, c Change) {
 		p.shed += p.tallies[0].Count()
 		p.tallies = slices.Delete(p.tallies, 0, 1)
 	}
+	l.held += len(p.tallies) - before
 	l.budget.touch(key, p.points)
-	for len(l.pages) > l.limit {
+	for l.held > l.limit {
 		gone, ok := l.budget.evict(key)
 		if !ok {
 			break
 		}
+		l.held -= len(l.pages[gone].tallies)
 		delete(l.pages, gone)
 	}
 }
@@ -196,7 +201,9 @@ func (l *Ledger) Shed(key event.Key) uint64 {
 // Sweep drops the keys without evidence that any rule can reach at now.
 func (l *Ledger) Sweep(now time.Time) {
 	for key, p := range l.pages {
+		before := len(p.tallies)
 		l.forget(p, now)
+		l.held += len(p.tallies) - before
 		if len(p.tallies) == 0 {
 			delete(l.pages, key)
 			l.budget.drop(key)

@@ -82,7 +82,7 @@ func TestLedgerCountersDoNotOverflow(t *testing.T) {
 
 // Under a key that does not name them, sources have a tally each, as long as there is room.
 func TestLedgerNamesSources(t *testing.T) {
-	l := ledger(t, 10)
+	l := ledger(t, 10_000)
 	const sources = 3000
 	for i := range sources {
 		e := scan(fmt.Sprintf("10.0.%d.%d", i/256, i%256), 22, i/100)

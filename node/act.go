@@ -15,6 +15,7 @@ import (
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/store"
 )
 
 // actor is the third part of every node: it verifies that an alert proves
@@ -28,17 +29,13 @@ type actor struct {
 	book     *correlate.Book // what has been told over the overlay
 	own      correlate.Book  // what has been concluded at home
 	blocks   *block.Manager
-	alerts   alertKeeper
 	open     bool
 	counters *counters
 
 	mu        sync.Mutex
 	followers map[chan control.Alert]bool
-}
-
-// alertKeeper keeps alerts over restarts.
-type alertKeeper interface {
-	Put(id string, raised time.Time, record []byte) error
+	unkept    map[string]control.Alert // not yet in the store: see keep
+	postponed []block.Proposal
 }
 
 // receive verifies an alert that came over the overlay, and acts on it once.
@@ -54,7 +51,10 @@ func (a *actor) receive(ctx context.Context, payload []byte) broadcast.Verdict {
 		return broadcast.Invalid
 	}
 	news, pass := a.book.Enter(alert.ID(), verdict)
-	if news && a.own.News(alert.ID(), verdict) {
+	switch {
+	case !news || !a.own.News(alert.ID(), verdict):
+	case a.warns(verdict) && a.own.Knows(alert.ID()): // what this node concluded by itself says more
+	default:
 		a.apply(ctx, verdict)
 	}
 	if pass {
@@ -72,7 +72,10 @@ func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, err
 	said := make([]correlate.Testimony, 0, len(alert.Evidence))
 	seen := map[string]bool{}
 	for _, sealed := range alert.Evidence {
-		report, err := testify(a.member, sealed, now, a.rules.Longest())
+		report, err := testify(a.member, sealed, now)
+		if err == nil {
+			err = a.member.Verify(sealed)
+		}
 		if err != nil {
 			return correlate.Verdict{}, err
 		}
@@ -127,21 +130,13 @@ func (a *actor) apply(ctx context.Context, v correlate.Verdict) {
 	a.counters.alerts.Add(1)
 	a.log.Info("alert", "rule", v.Rule.Name, "key", v.Key.String(), "scope", string(v.Scope),
 		"score", v.Score, "members", len(v.Members), "action", shown.Action)
-	record, err := event.Encode(shown)
-	if err == nil {
-		err = a.alerts.Put(id, shown.Raised, record)
-	}
-	if err != nil {
-		a.counters.storeFailures.Add(1)
-		a.log.Error("alert not kept", "id", id, "error", err)
-	}
 	a.tell(shown)
 }
 
 // act blocks the offenders, and says what was done in words.
 func (a *actor) act(ctx context.Context, v correlate.Verdict, id string) string {
 	switch {
-	case v.Scope == correlate.Home && !a.ours(v.Members):
+	case a.warns(v):
 		return "warned: the evidence is one other organisation's, below the quorum"
 	case !v.Rule.Blocks:
 		return "informed: the rule names nobody to block"
@@ -160,26 +155,66 @@ func (a *actor) propose(ctx context.Context, p block.Proposal) string {
 	decision, err := a.blocks.Propose(ctx, time.Now(), p)
 	name := event.SourceValue(p.Prefix)
 	switch {
-	case err != nil:
+	case err != nil && !decision.Applied:
 		a.counters.blocksRefused.Add(1)
+		a.postpone(p)
 		a.log.Error("not blocked", "prefix", p.Prefix, "error", err)
 		return name + " not blocked: " + err.Error()
 	case decision.Refused != "":
 		a.counters.blocksRefused.Add(1)
 		return name + " not blocked: " + decision.Refused
 	}
-	a.counters.blocks.Add(1)
+	if err != nil {
+		a.counters.storeFailures.Add(1)
+		a.log.Error("block stands but would not survive a restart", "prefix", p.Prefix, "error", err)
+	}
+	if decision.Applied {
+		a.counters.blocks.Add(1)
+	}
 	return fmt.Sprintf("%s %s until %s", name, decision.Block.State, decision.Block.Until.UTC().Format(time.RFC3339))
 }
 
-func (a *actor) ours(members []string) bool {
+// warns reports whether a verdict rests on the evidence of another organisation
+// alone.
+func (a *actor) warns(v correlate.Verdict) bool {
 	own := a.member.Organisation(a.member.Member())
-	for _, m := range members {
-		if a.member.Organisation(m) != own {
-			return false
+	for _, m := range v.Members {
+		if v.Scope == correlate.Home && a.member.Organisation(m) != own {
+			return true
 		}
 	}
-	return true
+	return false
+}
+
+// recall enters what an earlier run concluded, so that a restart neither tells
+// it again nor puts less in its place.
+func (a *actor) recall(known control.Alert) {
+	v := correlate.Verdict{Scope: correlate.Scope(known.Scope), Score: known.Score, Last: known.Last, Offenders: known.Offenders}
+	a.book.Enter(known.ID, v)
+	a.own.Enter(known.ID, v)
+}
+
+// maxPostponed bounds the blocks that wait for a firewall that fails.
+const maxPostponed = 1000
+
+// postpone keeps a block that the firewall would not take, for again.
+func (a *actor) postpone(p block.Proposal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.postponed) < maxPostponed {
+		a.postponed = append(a.postponed, p)
+	}
+}
+
+// again proposes what the firewall did not take before.
+func (a *actor) again(ctx context.Context) {
+	a.mu.Lock()
+	postponed := a.postponed
+	a.postponed = nil
+	a.mu.Unlock()
+	for _, p := range postponed {
+		a.propose(ctx, p)
+	}
 }
 
 // follow calls fn for each alert from now on, until ctx ends or fn fails.
@@ -211,12 +246,53 @@ func (a *actor) follow(ctx context.Context, fn func(control.Alert) error) error 
 func (a *actor) tell(alert control.Alert) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.unkept == nil {
+		a.unkept = make(map[string]control.Alert)
+	}
+	if len(a.unkept) < store.MaxAlerts { // a store that fails does not fill the memory
+		a.unkept[alert.ID] = alert
+	}
 	for follower := range a.followers {
 		select {
 		case follower <- alert:
 		default: // a reader that does not keep up misses some; `alerts` has them all
 		}
 	}
+}
+
+// keep puts what was told into the store, in one transaction: an attack by many
+// sources raises many alerts at once, and blocks must not wait for the disk.
+func (a *actor) keep(into *store.Alerts) error {
+	a.mu.Lock()
+	told := a.unkept
+	a.unkept = nil
+	a.mu.Unlock()
+	if len(told) == 0 {
+		return nil
+	}
+	var records []store.Alert
+	for id, alert := range told {
+		record, err := event.Encode(alert)
+		if err != nil {
+			return fmt.Errorf("encode alert %s: %w", id, err)
+		}
+		records = append(records, store.Alert{ID: id, Raised: alert.Raised, Record: record})
+	}
+	err := into.Put(records...)
+	if err != nil {
+		a.counters.storeFailures.Add(1)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.unkept == nil {
+			a.unkept = make(map[string]control.Alert)
+		}
+		for id, alert := range told {
+			if _, newer := a.unkept[id]; !newer && len(a.unkept) < store.MaxAlerts {
+				a.unkept[id] = alert
+			}
+		}
+	}
+	return err
 }
 
 // show is a verdict as people see it.

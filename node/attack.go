@@ -38,7 +38,7 @@ func newReplay(rules correlate.Rules, names []string) *replay {
 	r := &replay{rules: rules, keys: keyselect.New(groupings(rules)), running: make(map[event.Key][]*attack)}
 	hash := func(value string) uint32 { return event.Hash32("replay", nil, value) }
 	for _, name := range names {
-		r.sensors = append(r.sensors, &sensor{name: name, ledger: correlate.NewLedger(rules, keysKept, hash)})
+		r.sensors = append(r.sensors, &sensor{name: name, ledger: correlate.NewLedger(rules, talliesKept, hash)})
 	}
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -71,7 +72,12 @@ func ParseSource(s string) (Source, error) {
 }
 
 const (
-	keysKept     = 100_000         // own keys, and as many gathered for others: some 400 bytes each
+	// The bounds of memory, whatever an attacker fakes: own evidence, that of
+	// others, and keys with a report to deliver. Together some 150 MB.
+	talliesKept = 200_000
+	reportsKept = 50_000
+	lettersKept = 50_000
+
 	clockSkew    = 2 * time.Minute // evidence may be so far ahead of our clock
 	commitEvery  = 100 * time.Millisecond
 	sweepEvery   = time.Minute
@@ -91,11 +97,12 @@ func (c *Config) check() error {
 	if c.Block != "nft" && c.Block != "observe" {
 		errs = append(errs, fmt.Errorf("block mode %q: want nft or observe", c.Block))
 	}
-	if c.Quorum < 0 {
-		errs = append(errs, fmt.Errorf("quorum %d: want 1 or more", c.Quorum))
-	}
 	seen := map[string]bool{}
-	for _, s := range c.Sources {
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		if absolute, err := filepath.Abs(s.Path); err == nil && s.Path != "-" && s.Follow == nil {
+			s.Path = absolute // its position is kept under this name
+		}
 		if seen[s.Path] {
 			errs = append(errs, fmt.Errorf("source %s is named twice", s.Path))
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type party struct {
 	*actor
 	*federation.Open
 	judge *judge
+	mu    sync.Mutex
 	told  [][]byte // alerts that the judge raised
 	store *store.Store
 }
@@ -68,12 +70,25 @@ func newParty(t testing.TB) *party {
 		t.Fatal(err)
 	}
 	log, book := slog.New(slog.DiscardHandler), new(correlate.Book)
-	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, alerts: p.store.Alerts, open: true, counters: new(counters)}
+	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters)}
 	p.judge = &judge{log: log, rules: rules, member: p.Open, book: book, rank: func([32]byte) int { return 0 },
-		raise:    func(_ context.Context, alert []byte) { p.told = append(p.told, alert) },
-		counters: p.actor.counters, collector: correlate.NewCollector(rules, keysKept), waiting: make(map[string]bool)}
+		raise: func(_ context.Context, alert []byte) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.told = append(p.told, alert)
+		},
+		counters: p.actor.counters, collector: correlate.NewCollector(rules, reportsKept), waiting: make(map[string]bool)}
 	return p
 }
+
+// since returns the alerts that the judge has raised after the first n.
+func (p *party) since(n uint64) [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.told[n:]
+}
+
+func (p *party) alerts() int { return len(p.since(0)) }
 
 const attacker = "203.0.113.66"
 

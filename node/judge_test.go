@@ -34,18 +34,18 @@ func TestCollectorRaisesWhenTheQuorumIsMet(t *testing.T) {
 		{b, 1, 1, 2}, // an old version
 	}
 	for i, s := range steps {
-		if err := p.judge.receive(t.Context(), hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
+		if err := p.judge.receive(t.Context(), false, hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
 		// What the judge raises goes through its own actor, as in a node.
-		for _, alert := range p.told[p.actor.counters.alerts.Load():] {
+		for _, alert := range p.since(p.actor.counters.alerts.Load()) {
 			p.receive(t.Context(), alert)
 		}
-		if len(p.told) != s.alerts {
-			t.Fatalf("step %d: %d alerts, want %d", i, len(p.told), s.alerts)
+		if p.alerts() != s.alerts {
+			t.Fatalf("step %d: %d alerts, want %d", i, p.alerts(), s.alerts)
 		}
 	}
-	alert, err := event.DecodeAlert(p.told[1])
+	alert, err := event.DecodeAlert(p.since(1)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestCollectorRefuses(t *testing.T) {
 		"another federation": {encode(t, seal(t, a, foreign)), hash, "federation"},
 		"a key elsewhere":    {encode(t, seal(t, a, failures(a, 1, 1, last))), [32]byte{1}, "elsewhere"},
 	} {
-		err := p.judge.receive(t.Context(), c.hash, c.payload)
+		err := p.judge.receive(t.Context(), false, c.hash, c.payload)
 		if !errors.Is(err, errEvidence) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want it to say %q", name, err, c.says)
 		}
@@ -85,7 +85,7 @@ func TestCollectorRefuses(t *testing.T) {
 		t.Errorf("%d keys gathered from what was refused", keys)
 	}
 	for _, n := range []uint32{1, 2} {
-		err := p.judge.receive(t.Context(), hash, encode(t, seal(t, a, failures(a, 7, n, last))))
+		err := p.judge.receive(t.Context(), false, hash, encode(t, seal(t, a, failures(a, 7, n, last))))
 		if n == 2 && !errors.Is(err, correlate.ErrContradiction) {
 			t.Errorf("a contradiction: %v", err)
 		}
@@ -106,13 +106,13 @@ func TestReplicaWaitsForThoseNearer(t *testing.T) {
 				hash := hashOf(p.Open, attackerKey)
 				sealed := []event.Sealed{seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))}
 				for _, s := range sealed {
-					if err := p.judge.receive(t.Context(), hash, encode(t, s)); err != nil {
+					if err := p.judge.receive(t.Context(), false, hash, encode(t, s)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				time.Sleep(199 * time.Millisecond)
 				synctest.Wait()
-				if len(p.told) != 0 {
+				if p.alerts() != 0 {
 					t.Fatal("raised before its turn")
 				}
 				if c.nearer {
@@ -120,8 +120,8 @@ func TestReplicaWaitsForThoseNearer(t *testing.T) {
 						[]correlate.Testimony{{Organisation: "a", Member: "a", Tallies: failures(a, 1, 4, last).Tallies}, {Organisation: "b", Member: "b", Tallies: failures(b, 1, 4, last).Tallies}})))
 				}
 				p.judge.replicas.Wait()
-				if len(p.told) != c.want {
-					t.Errorf("%d alerts, want %d", len(p.told), c.want)
+				if p.alerts() != c.want {
+					t.Errorf("%d alerts, want %d", p.alerts(), c.want)
 				}
 			})
 		})

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,13 +34,14 @@ import (
 // Rules returns the rules that are loaded, with the quorum that the
 // configuration asks for (0: each rule's own).
 func Rules(quorum int) (correlate.Rules, error) {
-	list := correlate.Builtin()
-	if quorum > 0 {
-		for i := range list {
-			list[i].Federation.Quorum = quorum
-		}
+	rules, err := correlate.NewRules(correlate.Builtin(), event.Kind.Severity)
+	if quorum < 0 {
+		return rules, fmt.Errorf("quorum %d: want 1 or more, or 0 for each rule's own", quorum)
 	}
-	return correlate.NewRules(list, event.Kind.Severity)
+	if quorum > 0 {
+		rules = rules.WithQuorum(quorum)
+	}
+	return rules, err
 }
 
 // Node is one running participant.
@@ -71,6 +73,11 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
+	for _, s := range c.Sources {
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
 	n := &Node{config: c, started: time.Now()}
 	if n.rules, err = Rules(c.Quorum); err != nil {
 		return err
@@ -90,23 +97,51 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	if err := n.startBlocking(ctx); err != nil {
 		return err
 	}
+	n.judge = new(judge)
+	defer func() { n.judge.replicas.Wait() }() // after the overlay, which lets reports in
 	if err := n.startOverlay(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.overlay.Close()) }()
-
 	n.connect(ctx)
-	defer n.judge.replicas.Wait()
 	defer n.broadcast.Close()
 	defer cancel()
+	if err := n.recall(); err != nil {
+		return err
+	}
 
 	running, ctx := errgroup.WithContext(ctx)
+	if err := n.start(ctx, running); err != nil {
+		cancel()
+		return errors.Join(err, running.Wait())
+	}
+	if ready != nil {
+		ready(n)
+	}
+	return running.Wait()
+}
+
+// recall brings back what an earlier run concluded.
+func (n *Node) recall() error {
+	known, err := n.Alerts()
+	if err != nil {
+		return err
+	}
+	for _, a := range known {
+		n.actor.recall(a)
+	}
+	return nil
+}
+
+// start starts all that runs until ctx ends.
+func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	if err := n.serve(ctx, running); err != nil {
 		return err
 	}
 	running.Go(func() error { return n.observer.run(ctx) })
 	running.Go(func() error { return n.outbox.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
+	running.Go(func() error { return n.meet(ctx) })
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)
 		if err != nil {
@@ -114,10 +149,7 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 		}
 		running.Go(func() error { return s.run(ctx, kept) })
 	}
-	if ready != nil {
-		ready(n)
-	}
-	return running.Wait()
+	return nil
 }
 
 func (n *Node) startBlocking(ctx context.Context) error {
@@ -201,7 +233,7 @@ func (n *Node) startOverlay(ctx context.Context) error {
 		}
 		c.Bootstrap = append(c.Bootstrap, *info)
 	}
-	if c.Remembered, err = n.recall(); err != nil {
+	if c.Remembered, err = n.recallPeers(); err != nil {
 		return err
 	}
 	n.overlay, err = overlay.New(ctx, c)
@@ -212,14 +244,14 @@ func (n *Node) startOverlay(ctx context.Context) error {
 func (n *Node) connect(ctx context.Context) {
 	log, book := n.config.Log, new(correlate.Book)
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
-		alerts: n.store.Alerts, open: n.config.Open, counters: &n.counters}
+		open: n.config.Open, counters: &n.counters}
 	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
 		Receive: func(ctx context.Context, _ peer.ID, payload []byte) broadcast.Verdict {
 			return n.actor.receive(ctx, payload)
 		},
 	})
 	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
-		collector: correlate.NewCollector(n.rules, keysKept), waiting: make(map[string]bool),
+		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
 		raise: func(ctx context.Context, alert []byte) {
 			if n.actor.receive(ctx, alert) != broadcast.Fresh {
 				return
@@ -228,7 +260,9 @@ func (n *Node) connect(ctx context.Context) {
 				log.Error("alert not spread", "error", err)
 			}
 		}}
-	n.outbox = newOutbox(log, n.overlay, n.member, n.rules.Longest())
+	n.outbox = &outbox{log: log, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
+		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept),
+		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
 	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,
 		home: func(key event.Key, tallies []event.Tally) {
 			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{{Member: n.member.Member(), Tallies: tallies}}) {
@@ -238,8 +272,8 @@ func (n *Node) connect(ctx context.Context) {
 		send:  n.outbox.put,
 		share: sharing(n.config.Open)})
 	n.overlay.Handle(
-		func(_ context.Context, _ peer.ID, hash [32]byte, payload []byte) error {
-			return n.judge.receive(ctx, hash, payload)
+		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
+			return n.judge.receive(ctx, from == n.overlay.ID(), hash, payload)
 		},
 		n.broadcast.Receive)
 	for _, s := range n.config.Sources {
@@ -273,25 +307,52 @@ func (n *Node) serve(ctx context.Context, running *errgroup.Group) error {
 	return nil
 }
 
-// keep does what is due from time to time.
-func (n *Node) keep(ctx context.Context) error {
-	n.reconcile(ctx, n.started)
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
+// meet follows members as they come and go: reports go to who is nearest now.
+func (n *Node) meet(ctx context.Context) error {
 	for {
 		select {
 		case <-n.overlay.Changed():
 			n.rememberPeers()
 			n.outbox.rerouted(ctx)
+		case <-time.After(time.Until(nextSalt(time.Now()))):
+			n.outbox.rerouted(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// nextSalt is shortly after the next change of the day's salt, when every key has
+// moved.
+func nextSalt(now time.Time) time.Time {
+	return now.UTC().Truncate(24 * time.Hour).Add(24*time.Hour + time.Second)
+}
+
+// keep does what is due from time to time.
+func (n *Node) keep(ctx context.Context) error {
+	n.reconcile(ctx, n.started)
+	commit := time.NewTicker(commitEvery)
+	defer commit.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	failing := false
+	for {
+		select {
+		case <-commit.C:
+			err := n.actor.keep(n.store.Alerts)
+			if err != nil && !failing {
+				n.config.Log.Error("alerts are not kept; they are shown and acted on all the same", "error", err)
+			}
+			failing = err != nil
 		case now := <-sweep.C:
 			n.judge.sweep(now)
-			n.outbox.rerouted(ctx)
+			n.actor.again(ctx)
 			n.reconcile(ctx, now)
 			if _, err := n.store.Prune(now.Add(-archiveLife)); err != nil {
 				n.counters.storeFailures.Add(1)
 			}
 		case <-ctx.Done():
-			return nil
+			return n.actor.keep(n.store.Alerts)
 		}
 	}
 }
@@ -310,24 +371,21 @@ func (n *Node) reconcile(ctx context.Context, now time.Time) {
 
 // Flush ends all blocks without a running node: those in the kernel's table and
 // those that the store keeps for a restart. It returns how many were kept.
-func Flush(path, table string) (int, error) {
-	if err := block.FlushKernel(table); err != nil {
-		return 0, err
+func Flush(path, table string) (ended int, err error) {
+	enforced := true
+	if _, err := os.Stat(path); err == nil {
+		s, err := store.Open(path)
+		if err != nil {
+			return 0, err
+		}
+		ended, enforced, err = block.EndKept(kept{s.Blocks}, time.Now())
+		if err = errors.Join(err, s.Close()); err != nil {
+			return ended, err
+		}
 	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+	err = block.FlushKernel(table)
+	if errors.Is(err, fs.ErrPermission) && !enforced {
+		err = nil // there is nothing of ours in the kernel
 	}
-	s, err := store.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	var prefixes []string
-	err = s.Blocks.Each(func(prefix string, _ []byte) error {
-		prefixes = append(prefixes, prefix)
-		return nil
-	})
-	if err == nil {
-		err = s.Blocks.Delete(prefixes...)
-	}
-	return len(prefixes), errors.Join(err, s.Close())
+	return ended, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/komondor/komondor/correlate"
@@ -24,7 +25,7 @@ type observer struct {
 	member   membership
 	archive  archive
 	home     func(event.Key, []event.Tally)    // judges own evidence, at once
-	send     func(event.Key, []byte)           // takes the latest report on a key
+	send     func(event.Key)                   // has the report on a key delivered
 	share    func(event.Key, event.Tally) bool // whether a tally may leave this host
 	counters *counters
 	started  time.Time
@@ -58,7 +59,7 @@ type archive interface {
 func newObserver(o observer) *observer {
 	salt := func() []byte { return o.member.Salts(time.Now(), 0)[0] }
 	o.keys = keyselect.New(groupings(o.rules))
-	o.ledger = correlate.NewLedger(o.rules, keysKept, func(value string) uint32 {
+	o.ledger = correlate.NewLedger(o.rules, talliesKept, func(value string) uint32 {
 		return event.Hash32(o.member.Name(), salt(), value)
 	})
 	o.reporter = correlate.NewReporter(o.rules)
@@ -174,7 +175,7 @@ func (o *observer) plan(now time.Time, key event.Key) {
 		o.later[key] = due
 	default:
 		delete(o.later, key)
-		o.report(now, key)
+		o.send(key)
 	}
 }
 
@@ -183,32 +184,43 @@ func (o *observer) tell(now time.Time) {
 	for key, due := range o.later {
 		if !due.After(now) {
 			delete(o.later, key)
-			o.report(now, key)
+			o.send(key)
 		}
 	}
 }
 
-func (o *observer) report(now time.Time, key event.Key) {
-	tallies := o.ledger.Tallies(key)
-	o.reporter.Told(now, key, tallies)
-	var shared []event.Tally
-	for _, t := range tallies {
-		if o.share(key, t) {
-			shared = append(shared, t)
+// report makes the sealed report on a key as its evidence is now; false where
+// there is none that may leave this host. It is called by the outbox: only the
+// reading of the evidence waits for its turn between events.
+func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
+	var r event.Report
+	var err error
+	read := func(o *observer) {
+		now := time.Now()
+		tallies := o.ledger.Tallies(key)
+		for _, t := range tallies {
+			if o.share(key, t) {
+				t.Values = slices.Clone(t.Values)
+				r.Tallies = append(r.Tallies, t)
+			}
 		}
+		if len(r.Tallies) == 0 && (len(tallies) > 0 || !o.share(key, event.Tally{})) {
+			return
+		}
+		o.reporter.Told(now, key, tallies)
+		r.Federation, r.Member, r.Key, r.Shed = o.member.Name(), o.member.Member(), key, o.ledger.Shed(key)
+		r.Version, err = o.versions.next()
 	}
-	if len(shared) == 0 && (len(tallies) > 0 || !o.share(key, event.Tally{})) {
-		return
+	if o.ask(ctx, read) != nil || r.Member == "" {
+		return nil, false
 	}
-	sealed, err := o.seal(event.Report{
-		Federation: o.member.Name(), Member: o.member.Member(), Key: key, Tallies: shared, Shed: o.ledger.Shed(key),
-	})
+	sealed, err := o.seal(r, err)
 	if err != nil {
 		o.log.Error("report not made", "key", key.String(), "error", err)
-		return
+		return nil, false
 	}
 	o.counters.reports.Add(1)
-	o.send(key, sealed)
+	return sealed, true
 }
 
 // sharing says which tallies may leave this host: private sources mean nothing to
@@ -223,9 +235,8 @@ func sharing(open bool) func(event.Key, event.Tally) bool {
 	}
 }
 
-func (o *observer) seal(r event.Report) ([]byte, error) {
-	var err error
-	if r.Version, err = o.versions.next(); err != nil {
+func (o *observer) seal(r event.Report, err error) ([]byte, error) {
+	if err != nil {
 		return nil, err
 	}
 	body, err := correlate.Fit(r)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -31,31 +32,48 @@ func newWatch(t *testing.T, a archive, m *federation.Open, open bool) *watch {
 		t.Fatal(err)
 	}
 	w := &watch{member: m}
+	due := make(chan event.Key, 1024)
 	w.observer = newObserver(observer{log: slog.New(slog.DiscardHandler), rules: rules, member: m, archive: a,
 		counters: new(counters), started: time.Now(),
 		home:  func(event.Key, []event.Tally) { w.judged++ },
 		share: sharing(open),
-		send: func(_ event.Key, payload []byte) {
-			var sealed event.Sealed
-			if err := event.Decode(payload, &sealed); err != nil {
-				t.Error(err)
-			}
-			report, err := event.DecodeReport(sealed.Body)
-			if err != nil {
-				t.Error(err)
-			}
-			w.sent = append(w.sent, report)
-		}})
+		send:  func(key event.Key) { due <- key }})
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- w.run(ctx) }()
+	done := make(chan error, 1)
+	var running sync.WaitGroup
+	running.Go(func() { done <- w.run(ctx) })
+	running.Go(func() { // as the outbox does
+		for {
+			select {
+			case key := <-due:
+				if payload, ok := w.report(ctx, key); ok {
+					w.sent = append(w.sent, unsealed(t, payload))
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	w.stop = func() {
 		cancel()
+		running.Wait()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	}
 	return w
+}
+
+func unsealed(t *testing.T, payload []byte) event.Report {
+	var sealed event.Sealed
+	if err := event.Decode(payload, &sealed); err != nil {
+		t.Error(err)
+	}
+	report, err := event.DecodeReport(sealed.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return report
 }
 
 func (w *watch) sees(e event.Event) {
@@ -75,6 +93,7 @@ func TestRestartNeitherLosesNorDoublesEvidence(t *testing.T) {
 			w.sees(failed(time.Now(), line+1))
 			time.Sleep(time.Second)
 		}
+		time.Sleep(time.Second)
 		w.stop()
 		before := w.sent[len(w.sent)-1]
 

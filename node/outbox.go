@@ -22,18 +22,21 @@ const (
 )
 
 // outbox brings the latest report on each key to the key's collectors, and
-// again when others have become the closest. A newer report replaces one that
-// waits, so it never holds more than one a key. It needs no copy on disk: what
-// was not acknowledged before a crash is rebuilt from the archive and told anew.
+// again when others have become the closest. It holds keys, and has the report
+// written when its turn comes: under load the evidence of a key gathers while it
+// waits, and fewer reports say the same. It needs no copy on disk: what was not
+// acknowledged before a crash is rebuilt from the archive and told anew.
 type outbox struct {
 	log     *slog.Logger
 	members deliverer
 	member  membership
 	overlap time.Duration // how long evidence matters, and so the salt of its day
+	// write makes the report on a key as it is now; false where there is none.
+	write func(context.Context, event.Key) ([]byte, bool)
 
-	mu    sync.Mutex
-	keys  map[event.Key]*letter
-	queue chan event.Key
+	mu      sync.Mutex
+	letters map[event.Key]*letter // at most lettersKept
+	queue   chan event.Key
 }
 
 // deliverer brings bytes to the members closest to a key.
@@ -43,18 +46,12 @@ type deliverer interface {
 	Peers() (connected, table int)
 }
 
+// letter is what the outbox knows about the reports on one key.
 type letter struct {
-	payload   []byte
-	written   time.Time
-	changed   bool // since the delivery under way began
-	queued    bool
+	due       bool // in the queue, or changed since the delivery under way began
+	underWay  bool
 	retry     time.Duration
 	delivered []peer.ID
-}
-
-func newOutbox(log *slog.Logger, members deliverer, member membership, overlap time.Duration) *outbox {
-	return &outbox{log: log, members: members, member: member, overlap: overlap,
-		keys: make(map[event.Key]*letter), queue: make(chan event.Key, 2*keysKept)}
 }
 
 // replicas is how many collectors a key has: three in small overlays, five in
@@ -66,29 +63,40 @@ func (o *outbox) replicas() int {
 	return 5
 }
 
-// put takes the latest report on a key.
-func (o *outbox) put(key event.Key, payload []byte) {
+// put asks for the report on a key to be delivered.
+func (o *outbox) put(key event.Key) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := o.keys[key]
+	l := o.letters[key]
 	if l == nil {
+		if len(o.letters) >= lettersKept && !o.makeRoom() {
+			return // all wait to be delivered: the next change of this key tries again
+		}
 		l = new(letter)
-		o.keys[key] = l
+		o.letters[key] = l
 	}
-	l.payload, l.written, l.changed, l.retry = payload, time.Now(), true, 0
 	o.enqueue(key, l)
 }
 
-// enqueue is called with the lock held. The queue has room for every key.
+// makeRoom forgets a key that is not waiting: it would not be told to new
+// collectors until it changes. It is called with the lock held.
+func (o *outbox) makeRoom() bool {
+	for key, l := range o.letters {
+		if !l.due && !l.underWay {
+			delete(o.letters, key)
+			return true
+		}
+	}
+	return false
+}
+
+// enqueue is called with the lock held. Every letter is in the queue at most
+// once, so there is room.
 func (o *outbox) enqueue(key event.Key, l *letter) {
-	if l.queued {
-		return
+	if !l.due && !l.underWay {
+		o.queue <- key
 	}
-	select {
-	case o.queue <- key:
-		l.queued = true
-	default: // more keys than the ledger tracks: the next change of this one tries again
-	}
+	l.due = true
 }
 
 // run delivers until ctx ends, and returns when no delivery is under way.
@@ -99,7 +107,7 @@ func (o *outbox) run(ctx context.Context) error {
 			for {
 				select {
 				case key := <-o.queue:
-					o.deliver(ctx, key)
+					o.next(ctx, key)
 				case <-ctx.Done():
 					return
 				}
@@ -110,87 +118,93 @@ func (o *outbox) run(ctx context.Context) error {
 	return nil
 }
 
-func (o *outbox) deliver(ctx context.Context, key event.Key) {
+func (o *outbox) next(ctx context.Context, key event.Key) {
 	o.mu.Lock()
-	l := o.keys[key]
-	if l == nil {
-		o.mu.Unlock()
-		return
-	}
-	payload := l.payload
-	l.changed = false
+	l := o.letters[key]
+	l.due, l.underWay = false, true
 	o.mu.Unlock()
 
-	r := o.replicas()
-	bounded, cancel := context.WithTimeout(ctx, deliverLimit)
-	defer cancel()
-	var failed error
+	payload, ok := o.write(ctx, key)
 	var reached []peer.ID
-	for _, salt := range o.member.Salts(time.Now(), o.overlap) {
-		hash := key.Hash(o.member.Name(), salt)
-		if _, err := o.members.Deliver(bounded, hash, r, payload); err != nil {
-			failed = err
-			continue
-		}
-		if collectors, err := o.members.Collectors(bounded, hash, r); err == nil {
-			reached = append(reached, collectors...)
-		}
+	var failed error
+	if ok {
+		reached, failed = o.deliver(ctx, key, payload)
 	}
 
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l.queued = false
-	if failed == nil {
-		l.delivered = reached
-		l.retry = 0
-		if l.changed {
-			o.enqueue(key, l)
-		}
+	l.underWay = false
+	switch {
+	case !ok && !l.due:
+		delete(o.letters, key)
+	case failed == nil:
+		l.delivered, l.retry = reached, 0
+	case ctx.Err() != nil:
 		return
+	default:
+		if l.retry == 0 {
+			o.log.Warn("report not delivered to all its collectors, trying on", "key", key.String(), "error", failed)
+		}
+		l.retry = min(max(2*l.retry, retryFirst), retryLast)
+		if errors.Is(failed, overlay.ErrRefused) {
+			l.retry = retryLast // one of them does not want it, and another may still have failed
+		}
+		time.AfterFunc(l.retry, func() { o.put(key) })
 	}
-	if ctx.Err() != nil || errors.Is(failed, overlay.ErrRefused) {
-		return // nobody to try again for, or somebody whom it would not convince
-	}
-	if l.retry == 0 {
-		o.log.Warn("report not delivered to all its collectors, trying on", "key", key.String(), "error", failed)
-	}
-	l.retry = min(max(2*l.retry, retryFirst), retryLast)
-	time.AfterFunc(l.retry, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
+	if l.due { // it changed meanwhile
+		l.due = false
 		o.enqueue(key, l)
-	})
+	}
+}
+
+// deliver brings a report to the collectors of its key, under each salt that is
+// valid, and returns who they are.
+func (o *outbox) deliver(ctx context.Context, key event.Key, payload []byte) (reached []peer.ID, err error) {
+	ctx, cancel := context.WithTimeout(ctx, deliverLimit)
+	defer cancel()
+	r := o.replicas()
+	for _, salt := range o.member.Salts(time.Now(), o.overlap) {
+		hash := key.Hash(o.member.Name(), salt)
+		if _, failed := o.members.Deliver(ctx, hash, r, payload); failed != nil {
+			err = failed
+			continue
+		}
+		if collectors, failed := o.members.Collectors(ctx, hash, r); failed == nil {
+			reached = append(reached, collectors...)
+		}
+	}
+	return reached, err
 }
 
 // rerouted delivers the reports again whose collectors have changed. Called when
 // members join or leave.
 func (o *outbox) rerouted(ctx context.Context) {
 	r := o.replicas()
-	for _, key := range o.live() {
-		for _, salt := range o.member.Salts(time.Now(), o.overlap) {
+	for _, key := range o.keys() {
+		for _, salt := range o.member.Salts(time.Now(), 0) {
 			collectors, err := o.members.Collectors(ctx, key.Hash(o.member.Name(), salt), r)
 			if err != nil {
-				break
+				return
 			}
 			o.mu.Lock()
-			l := o.keys[key]
-			if l != nil && slices.ContainsFunc(collectors, func(p peer.ID) bool { return !slices.Contains(l.delivered, p) }) {
-				o.enqueue(key, l)
+			l := o.letters[key]
+			if l != nil {
+				// Who has left and come back has forgotten what it was told.
+				l.delivered = slices.DeleteFunc(l.delivered, func(p peer.ID) bool { return !slices.Contains(collectors, p) })
+				if len(l.delivered) < len(collectors) {
+					o.enqueue(key, l)
+				}
 			}
 			o.mu.Unlock()
 		}
 	}
 }
 
-func (o *outbox) live() []event.Key {
+func (o *outbox) keys() []event.Key {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	keys := make([]event.Key, 0, len(o.keys))
-	for key, l := range o.keys {
-		if time.Since(l.written) > o.overlap && !l.queued {
-			delete(o.keys, key) // no rule reaches its evidence any more
-			continue
-		}
+	keys := make([]event.Key, 0, len(o.letters))
+	for key := range o.letters {
 		keys = append(keys, key)
 	}
 	return keys

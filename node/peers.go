@@ -9,9 +9,9 @@ import (
 
 const contactsKept = 32
 
-// recall returns the members that an earlier run knew, so that a node finds back
+// recallPeers returns the members that an earlier run knew, so that a node finds back
 // even if those that it first joined by are gone.
-func (n *Node) recall() ([]peer.AddrInfo, error) {
+func (n *Node) recallPeers() ([]peer.AddrInfo, error) {
 	var known []peer.AddrInfo
 	err := n.store.Peers.Each(func(id string, record []byte) error {
 		var info peer.AddrInfo

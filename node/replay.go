@@ -25,27 +25,28 @@ func Read(ctx context.Context, s Source, fn func(event.Event) error) (control.So
 	defer f.Close()
 	var parser probe.Parser
 	src := newSource(s, slog.New(slog.DiscardHandler), nil)
-	hand := func(number int64, e event.Event, ok bool, err error) error {
-		src.account(follow.Line{Number: number}, ok, err)
+	hand := func(line follow.Line, e event.Event, ok bool, err error) error {
+		src.account(line, ok, err)
 		if !ok {
 			return nil
 		}
 		return fn(e)
 	}
-	var lines int64
+	var last follow.Line
 	err = follow.Lines(ctx, f, 0, func(line follow.Line) error {
-		lines = line.Number
+		last.Number = line.Number
 		if parser == nil {
 			if parser, err = src.choose(line.Bytes); err != nil {
 				return err
 			}
 		}
 		e, ok, err := parser.Parse(probe.Line{File: s.Path, Number: line.Number, Bytes: line.Bytes})
-		return hand(line.Number, e, ok, err)
+		return hand(line, e, ok, err)
 	})
 	if err == nil && parser != nil {
 		if e, ok, ferr := parser.Flush(); ok || ferr != nil {
-			err = hand(lines, e, ok, ferr)
+			last.Number++ // it ends after the last line
+			err = hand(last, e, ok, ferr)
 		}
 	}
 	if err != nil {

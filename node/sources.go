@@ -53,9 +53,47 @@ func (s *source) run(ctx context.Context, kept []byte) error {
 	}
 	r := reading{source: s}
 	if err := read(ctx, from, func(line follow.Line) error { return r.line(ctx, line) }); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("source %s: %w", s.Path, err)
+		s.notice("not read any more: " + err.Error()) // the other sources go on
 	}
 	return nil
+}
+
+// check finds what is wrong with a source before the node runs. A file may come
+// later, and one that may not be read now may be made readable.
+func (s Source) check() error {
+	if s.Follow != nil || s.Path == "-" {
+		return nil
+	}
+	info, err := os.Stat(s.Path)
+	switch {
+	case err != nil:
+		return nil
+	case info.IsDir():
+		return fmt.Errorf("source %s is a directory: name a log file in it", s.Path)
+	case s.Format == "auto" && info.Mode().IsRegular() && info.Size() > 0:
+		if sample, err := head(s.Path); err == nil {
+			_, err = probe.Detect(sample)
+			return detectError(s.Path, err)
+		}
+	}
+	return nil
+}
+
+func detectError(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("source %s: %w (with join and replay: --read FORMAT=%s)", path, err, path)
+}
+
+// head reads the beginning of a file.
+func head(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 64<<10))
 }
 
 // reading is the state between two lines of a source.
@@ -102,15 +140,12 @@ func (s *source) choose(first []byte) (probe.Parser, error) {
 		return format.New(clock), nil
 	}
 	sample := first
-	if f, err := os.Open(s.Path); err == nil {
-		defer f.Close()
-		if head, err := io.ReadAll(io.LimitReader(f, 64<<10)); err == nil && len(head) > 0 {
-			sample = head
-		}
+	if begin, err := head(s.Path); err == nil && len(begin) > 0 {
+		sample = begin
 	}
 	format, err := probe.Detect(sample)
 	if err != nil {
-		return nil, err
+		return nil, detectError(s.Path, err)
 	}
 	s.mu.Lock()
 	s.state.Format = format.Name

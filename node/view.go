@@ -60,6 +60,9 @@ func (n *Node) quorum() int {
 // Alerts returns the alerts that are kept, oldest first.
 func (n *Node) Alerts() ([]control.Alert, error) {
 	var alerts []control.Alert
+	if err := n.actor.keep(n.store.Alerts); err != nil {
+		return nil, err
+	}
 	err := n.store.Alerts.Oldest(func(_ string, _ time.Time, record []byte) error {
 		var a control.Alert
 		if err := event.Decode(record, &a); err != nil {

@@ -16,40 +16,56 @@ var (
 	alertTimesBucket = []byte("alert times") // ID → time
 )
 
-// Put stores an alert and replaces the one with the same ID. When there are too
-// many, those raised first go.
-func (a *Alerts) Put(id string, raised time.Time, record []byte) error {
-	return a.store.update("write alert", func(tx *bbolt.Tx) error {
-		alerts, times := tx.Bucket(alertsBucket), tx.Bucket(alertTimesBucket)
-		count := alerts.Sequence() // as in a Table
-		if old := times.Get([]byte(id)); old != nil {
-			if err := alerts.Delete(append(bytes.Clone(old), id...)); err != nil {
-				return err
-			}
-			count--
-		}
-		key := timeKey(raised)
-		if err := times.Put([]byte(id), key); err != nil {
-			return fmt.Errorf("alert %.40q: %w", id, err)
-		}
-		if err := alerts.Put(append(bytes.Clone(key), id...), record); err != nil {
-			return fmt.Errorf("alert %.40q: %w", id, err)
-		}
-		for count++; count > MaxAlerts; count-- {
-			oldest, _ := alerts.Cursor().First()
-			if len(oldest) < 8 {
-				return fmt.Errorf("%w: an alert's key has %d bytes", errDamaged, len(oldest))
-			}
-			oldest = bytes.Clone(oldest)
-			if err := times.Delete(oldest[8:]); err != nil {
-				return err
-			}
-			if err := alerts.Delete(oldest); err != nil {
+// Alert is an alert's record with what it is found by.
+type Alert struct {
+	ID     string
+	Raised time.Time
+	Record []byte
+}
+
+// Put stores alerts in one transaction; each replaces the one with the same ID.
+// When there are too many, those raised first go.
+func (a *Alerts) Put(all ...Alert) error {
+	return a.store.update("write alerts", func(tx *bbolt.Tx) error {
+		for _, alert := range all {
+			if err := putAlert(tx, alert); err != nil {
 				return err
 			}
 		}
-		return alerts.SetSequence(count)
+		return nil
 	})
+}
+
+func putAlert(tx *bbolt.Tx, a Alert) error {
+	alerts, times := tx.Bucket(alertsBucket), tx.Bucket(alertTimesBucket)
+	count := alerts.Sequence() // as in a Table
+	if old := times.Get([]byte(a.ID)); old != nil {
+		if err := alerts.Delete(append(bytes.Clone(old), a.ID...)); err != nil {
+			return err
+		}
+		count--
+	}
+	key := timeKey(a.Raised)
+	if err := times.Put([]byte(a.ID), key); err != nil {
+		return fmt.Errorf("alert %.40q: %w", a.ID, err)
+	}
+	if err := alerts.Put(append(bytes.Clone(key), a.ID...), a.Record); err != nil {
+		return fmt.Errorf("alert %.40q: %w", a.ID, err)
+	}
+	for count++; count > MaxAlerts; count-- {
+		oldest, _ := alerts.Cursor().First()
+		if len(oldest) < 8 {
+			return fmt.Errorf("%w: an alert's key has %d bytes", errDamaged, len(oldest))
+		}
+		oldest = bytes.Clone(oldest)
+		if err := times.Delete(oldest[8:]); err != nil {
+			return err
+		}
+		if err := alerts.Delete(oldest); err != nil {
+			return err
+		}
+	}
+	return alerts.SetSequence(count)
 }
 
 // Get returns the alert with that ID, and whether there is one.

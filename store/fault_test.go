@@ -200,7 +200,7 @@ func sample(t testing.TB, events int) []byte {
 	}
 	must(t, s.Outbox.PutAll(many))
 	must(t, s.Blocks.Put("192.0.2.1/32", []byte("record")))
-	must(t, s.Alerts.Put("id", noon, []byte("record")))
+	must(t, s.Alerts.Put(Alert{"id", noon, []byte("record")}))
 	_, err = s.Prune(noon.Add(400 * time.Millisecond))
 	must(t, err)
 	var size int64 // the file is larger: it grows ahead
@@ -227,7 +227,7 @@ func use(t testing.TB, path string) error {
 		s.Blocks.Each(ignore), s.Outbox.Each(ignore), s.Allow.Each(ignore),
 		s.Append([]event.Event{failedLogin(noon, 1)}, map[string][]byte{"log": nil}),
 		s.Outbox.Put("new", make([]byte, 5000)), s.Outbox.Delete("record 7"),
-		s.Alerts.Put("other", noon, nil), versionErr, pruneErr)
+		s.Alerts.Put(Alert{"other", noon, nil}), versionErr, pruneErr)
 	if closeErr := s.Close(); closeErr != nil {
 		s.db = nil
 		return errors.Join(err, closeErr)

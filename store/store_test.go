@@ -176,9 +176,9 @@ func TestVersions(t *testing.T) {
 
 func TestAlerts(t *testing.T) {
 	s := newStore(t)
-	must(t, s.Alerts.Put("a", noon, []byte("old")))
-	must(t, s.Alerts.Put("b", noon.Add(time.Second), []byte("b")))
-	must(t, s.Alerts.Put("a", noon.Add(time.Minute), []byte("new")))
+	must(t, s.Alerts.Put(Alert{"a", noon, []byte("old")}))
+	must(t, s.Alerts.Put(Alert{"b", noon.Add(time.Second), []byte("b")}))
+	must(t, s.Alerts.Put(Alert{"a", noon.Add(time.Minute), []byte("new")}))
 	list := func(walk func(func(string, time.Time, []byte) error) error) string {
 		var out []string
 		must(t, walk(func(id string, raised time.Time, record []byte) error {
@@ -209,7 +209,7 @@ func TestAlertsAreBounded(t *testing.T) {
 	for w := range writers {
 		group.Go(func() {
 			for i := w; i < MaxAlerts+100; i += writers {
-				if err := s.Alerts.Put(fmt.Sprint(i), noon.Add(time.Duration(i)*time.Second), nil); err != nil {
+				if err := s.Alerts.Put(Alert{fmt.Sprint(i), noon.Add(time.Duration(i) * time.Second), nil}); err != nil {
 					t.Error(err)
 				}
 			}

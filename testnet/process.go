@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -160,4 +161,23 @@ func (p *Process) AwaitBlock(ctx context.Context, prefix string) (control.Block,
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// Resident is the process's resident memory now and at its highest, in bytes.
+func (p *Process) Resident() (now, peak int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		for name, into := range map[string]*int64{"VmRSS:": &now, "VmHWM:": &peak} {
+			if rest, ok := strings.CutPrefix(line, name); ok {
+				if _, err := fmt.Sscan(rest, into); err != nil {
+					return 0, 0, err
+				}
+				*into <<= 10 // the kernel counts in KiB
+			}
+		}
+	}
+	return now, peak, nil
 }

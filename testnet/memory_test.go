@@ -1,0 +1,83 @@
+package testnet
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/komondor/komondor/control"
+)
+
+// BenchmarkIdleMemory is what a participant of seven holds while nothing happens.
+func BenchmarkIdleMemory(b *testing.B) {
+	for b.Loop() {
+		all := start(b, 7, "observe")
+		time.Sleep(10 * time.Second) // past what starting needs
+		var sum, most int64
+		for _, p := range all {
+			now, _, err := p.Resident()
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum, most = sum+now, max(most, now)
+		}
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(float64(sum)/float64(len(all))/(1<<20), "MiB-mean")
+		b.ReportMetric(float64(most)/(1<<20), "MiB-most")
+	}
+}
+
+// BenchmarkManySources reads a log of n lines from 100,000 sources, all of them
+// now, into one node: its memory must not depend on the length of the log.
+func BenchmarkManySources(b *testing.B) {
+	for _, lines := range []int{1_000_000, 10_000_000} {
+		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {
+			for b.Loop() {
+				p := start(b, 1, "observe")[0]
+				began := time.Now()
+				if err := flood(p.Log, lines, 100_000); err != nil {
+					b.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(b.Context(), 20*time.Minute)
+				s, err := p.await(ctx, func(s control.Status) bool { return s.Counters.Events >= uint64(lines) })
+				cancel()
+				if err != nil {
+					b.Fatal(err)
+				}
+				now, peak, err := p.Resident()
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(lines)/time.Since(began).Seconds(), "lines/s")
+				b.ReportMetric(float64(now)/(1<<20), "MiB")
+				b.ReportMetric(float64(peak)/(1<<20), "MiB-peak")
+				b.ReportMetric(float64(s.Counters.KeysEvicted), "evicted")
+				if err := p.Stop(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func flood(path string, lines, sources int) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	for i := range lines {
+		from := i % sources
+		addr := netip.AddrFrom4([4]byte{198, 18 + byte(from>>16), byte(from >> 8), byte(from)})
+		fmt.Fprintf(w, "%s host sshd[%d]: Failed password for root from %s port %d ssh2\n",
+			time.Now().Format("2006-01-02T15:04:05.000000Z07:00"), i, addr, 1024+i%60000)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return f.Close()
+}
