@@ -232,9 +232,9 @@ func TestEvidenceAddsUpOverMembers(t *testing.T) {
 	rules := builtin(t).WithQuorum(1)
 	decided := map[bool]int{}
 	for range 400 {
-		one, many := ledger(t, 10), make([]*Ledger, 1+random.IntN(8))
+		one, many := ledger(t, 10_000), make([]*Ledger, 1+random.IntN(8))
 		for i := range many {
-			many[i] = ledger(t, 10)
+			many[i] = ledger(t, 10_000)
 		}
 		for range 4 + random.IntN(26) {
 			e := seen([]event.Kind{failed, event.SSHPreauthClosed, event.ScanPort}[random.IntN(3)], random.IntN(3661)/60*60) // on the slots' edges, none of it forgotten

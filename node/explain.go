@@ -103,7 +103,7 @@ func adds(r correlate.Rule, e event.Event) string {
 
 func needs(r correlate.Rule, c correlate.Condition) string {
 	unit := counted(r, c.AtLeast)
-	text := fmt.Sprintf("%d %s in %s", c.AtLeast, unit, c.Timespan)
+	text := fmt.Sprintf("%d %s in %d minutes", c.AtLeast, unit, int(c.Timespan.Minutes()))
 	if c.Quorum > 1 {
 		text += fmt.Sprintf(" from %d organisations", c.Quorum)
 	}

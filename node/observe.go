@@ -25,7 +25,7 @@ type observer struct {
 	member   membership
 	archive  archive
 	home     func(event.Key, []event.Tally)    // judges own evidence, at once
-	send     func(event.Key)                   // has the report on a key delivered
+	send     func(event.Key) bool              // has the report on a key delivered, unless too many wait
 	share    func(event.Key, event.Tally) bool // whether a tally may leave this host
 	counters *counters
 	started  time.Time

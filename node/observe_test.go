@@ -37,7 +37,7 @@ func newWatch(t *testing.T, a archive, m *federation.Open, open bool) *watch {
 		counters: new(counters), started: time.Now(),
 		home:  func(event.Key, []event.Tally) { w.judged++ },
 		share: sharing(open),
-		send:  func(key event.Key) { due <- key }})
+		send:  func(key event.Key) bool { due <- key; return true }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	var running sync.WaitGroup

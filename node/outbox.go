@@ -1,6 +1,7 @@
 package node
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -36,6 +37,7 @@ type outbox struct {
 
 	mu      sync.Mutex
 	letters map[event.Key]*letter // at most lettersKept
+	idle    list.List             // of event.Key, those delivered longest ago in front
 	queue   chan event.Key
 }
 
@@ -50,6 +52,7 @@ type deliverer interface {
 type letter struct {
 	due       bool // in the queue, or changed since the delivery under way began
 	underWay  bool
+	idle      *list.Element // set when neither
 	retry     time.Duration
 	delivered []peer.ID
 }
@@ -63,36 +66,35 @@ func (o *outbox) replicas() int {
 	return 5
 }
 
-// put asks for the report on a key to be delivered.
-func (o *outbox) put(key event.Key) {
+// put asks for the report on a key to be delivered. It returns false when too
+// many wait already.
+func (o *outbox) put(key event.Key) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.letters[key]
 	if l == nil {
-		if len(o.letters) >= lettersKept && !o.makeRoom() {
-			return // all wait to be delivered: the next change of this key tries again
+		if len(o.letters) >= lettersKept {
+			oldest := o.idle.Front()
+			if oldest == nil {
+				return false
+			}
+			// It will not be told to new collectors until it changes.
+			delete(o.letters, o.idle.Remove(oldest).(event.Key))
 		}
 		l = new(letter)
 		o.letters[key] = l
 	}
 	o.enqueue(key, l)
-}
-
-// makeRoom forgets a key that is not waiting: it would not be told to new
-// collectors until it changes. It is called with the lock held.
-func (o *outbox) makeRoom() bool {
-	for key, l := range o.letters {
-		if !l.due && !l.underWay {
-			delete(o.letters, key)
-			return true
-		}
-	}
-	return false
+	return true
 }
 
 // enqueue is called with the lock held. Every letter is in the queue at most
 // once, so there is room.
 func (o *outbox) enqueue(key event.Key, l *letter) {
+	if l.idle != nil {
+		o.idle.Remove(l.idle)
+		l.idle = nil
+	}
 	if !l.due && !l.underWay {
 		o.queue <- key
 	}
@@ -137,6 +139,7 @@ func (o *outbox) next(ctx context.Context, key event.Key) {
 	switch {
 	case !ok && !l.due:
 		delete(o.letters, key)
+		return
 	case failed == nil:
 		l.delivered, l.retry = reached, 0
 	case ctx.Err() != nil:
@@ -154,6 +157,8 @@ func (o *outbox) next(ctx context.Context, key event.Key) {
 	if l.due { // it changed meanwhile
 		l.due = false
 		o.enqueue(key, l)
+	} else {
+		l.idle = o.idle.PushBack(key)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 )
 
 var (
@@ -21,8 +22,16 @@ func openChecked(path string, flag int, mode os.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errInUse
+	for wait := time.Duration(0); ; wait += lockPause {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		if wait >= lockWait {
+			err = errInUse
+			break
+		}
+		time.Sleep(lockPause)
 	}
 	if err == nil {
 		err = check(file)
@@ -33,6 +42,12 @@ func openChecked(path string, flag int, mode os.FileMode) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// A process that was killed may take a moment to let go of the file.
+const (
+	lockWait  = time.Second
+	lockPause = 50 * time.Millisecond
+)
 
 // content is what the leaves of a tree hold.
 type content int

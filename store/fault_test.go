@@ -198,7 +198,7 @@ func sample(t testing.TB, events int) []byte {
 	for i := range 500 {
 		many[fmt.Sprint("record ", i)] = bytes.Repeat([]byte("v"), i)
 	}
-	must(t, s.Outbox.PutAll(many))
+	must(t, s.Peers.PutAll(many))
 	must(t, s.Blocks.Put("192.0.2.1/32", []byte("record")))
 	must(t, s.Alerts.Put(Alert{"id", noon, []byte("record")}))
 	_, err = s.Prune(noon.Add(400 * time.Millisecond))
@@ -224,9 +224,9 @@ func use(t testing.TB, path string) error {
 	err = errors.Join(
 		s.Events(t.Context(), time.Time{}, time.Time{}, func(event.Event) error { return nil }),
 		s.Alerts.Newest(func(string, time.Time, []byte) error { return nil }),
-		s.Blocks.Each(ignore), s.Outbox.Each(ignore), s.Allow.Each(ignore),
+		s.Blocks.Each(ignore), s.Peers.Each(ignore), s.Allow.Each(ignore),
 		s.Append([]event.Event{failedLogin(noon, 1)}, map[string][]byte{"log": nil}),
-		s.Outbox.Put("new", make([]byte, 5000)), s.Outbox.Delete("record 7"),
+		s.Peers.Put("new", make([]byte, 5000)), s.Peers.Delete("record 7"),
 		s.Alerts.Put(Alert{"other", noon, nil}), versionErr, pruneErr)
 	if closeErr := s.Close(); closeErr != nil {
 		s.db = nil

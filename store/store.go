@@ -1,6 +1,6 @@
 // Package store keeps what a node must not forget, in one bbolt file: the
 // archive of events with the log positions that they came from, report versions,
-// alerts, blocks, the allow-list, the outbox and known peers.
+// alerts, blocks, the allow-list and known peers.
 //
 // What was acknowledged (a method returned nil) survives a killed process and a
 // power cut. Records are opaque bytes except for events. All methods may be
@@ -33,7 +33,7 @@ var ErrFull = errors.New("full")
 const (
 	DefaultMaxEvents = 2_000_000 // about 550 MB
 	MaxAlerts        = 10_000
-	MaxOutbox        = 100_000
+	MaxPeers         = 1_000
 )
 
 // Store is an open store.
@@ -45,8 +45,7 @@ type Store struct {
 	Alerts *Alerts
 	Blocks *Table // prefix → record
 	Allow  *Table // address, prefix or name → note
-	Outbox *Table // at most MaxOutbox: ErrFull beyond
-	Peers  *Table // peer ID → record
+	Peers  *Table // peer ID → record; at most MaxPeers: ErrFull beyond
 
 	db   *bbolt.DB
 	path string
@@ -81,8 +80,7 @@ func Open(path string) (*Store, error) {
 	s.Alerts = &Alerts{s}
 	s.Blocks = &Table{store: s, name: []byte("blocks")}
 	s.Allow = &Table{store: s, name: []byte("allow")}
-	s.Outbox = &Table{store: s, name: []byte("outbox"), limit: MaxOutbox}
-	s.Peers = &Table{store: s, name: []byte("peers")}
+	s.Peers = &Table{store: s, name: []byte("peers"), limit: MaxPeers}
 	err := guard(func() (err error) {
 		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
@@ -165,7 +163,7 @@ func (s *Store) prepare() error {
 
 func (s *Store) buckets() [][]byte {
 	return [][]byte{metaBucket, eventsBucket, positionsBucket, alertsBucket, alertTimesBucket,
-		s.Blocks.name, s.Allow.name, s.Outbox.name, s.Peers.name}
+		s.Blocks.name, s.Allow.name, s.Peers.name}
 }
 
 // mapSize is the address space to reserve: growing beyond it has to wait for
@@ -206,7 +204,7 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, errInUse):
 		return fmt.Errorf("%w: another komondor runs with this --data; stop it or use another --data", err)
 	case errors.Is(err, errDamaged):
-		return fmt.Errorf("%w: move the file aside to begin anew; lost with it are the archive of events, log positions (logs are read again from their start), alerts, blocks, the allow-list and unsent reports", err)
+		return fmt.Errorf("%w: move the file aside to begin anew; lost with it are the archive of events, log positions (logs are read again from their start), alerts, blocks and the allow-list", err)
 	case is(syscall.ENOSPC) || is(syscall.EDQUOT):
 		return fmt.Errorf("%w: free space below %s; nothing acknowledged is lost and writing goes on by itself", err, filepath.Dir(s.path))
 	case is(syscall.EIO):

@@ -260,29 +260,29 @@ func TestTable(t *testing.T) {
 
 func TestFullTable(t *testing.T) {
 	s := newStore(t)
-	s.Outbox.limit = 3
+	s.Peers.limit = 3
 	for i := range 3 {
-		must(t, s.Outbox.Put(fmt.Sprint(i), []byte("v")))
+		must(t, s.Peers.Put(fmt.Sprint(i), []byte("v")))
 	}
-	if err := s.Outbox.Put("3", nil); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "limit of 3") {
+	if err := s.Peers.Put("3", nil); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "limit of 3") {
 		t.Errorf("a fourth record: %v", err)
 	}
-	must(t, s.Outbox.Put("2", []byte("again")))
-	must(t, s.Outbox.Delete("0"))
-	must(t, s.Outbox.Put("3", nil))
+	must(t, s.Peers.Put("2", []byte("again")))
+	must(t, s.Peers.Delete("0"))
+	must(t, s.Peers.Put("3", nil))
 }
 
 // Writes that fail take nobody else's with them.
 func TestWritersTogether(t *testing.T) {
 	s := newStore(t)
-	s.Outbox.limit = 500
+	s.Peers.limit = 500
 	var group sync.WaitGroup
 	var lock sync.Mutex
 	full := 0
 	for w := range 20 {
 		group.Go(func() {
 			for i := range 50 {
-				err := s.Outbox.Put(fmt.Sprint(w, i), nil)
+				err := s.Peers.Put(fmt.Sprint(w, i), nil)
 				if errors.Is(err, ErrFull) {
 					lock.Lock()
 					full++
@@ -297,7 +297,7 @@ func TestWritersTogether(t *testing.T) {
 		})
 	}
 	group.Wait()
-	sent, _ := s.Outbox.Len()
+	sent, _ := s.Peers.Len()
 	peers, _ := s.Peers.Len()
 	if sent != 500 || full != 500 || peers != 1000 {
 		t.Errorf("%d stored, %d refused, %d peers; want 500, 500, 1000", sent, full, peers)

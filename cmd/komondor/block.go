@@ -36,6 +36,9 @@ func newBlockAdd() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			if d < 0 {
+				return usageError{fmt.Errorf("--for %s: want a time ahead, for instance 1h", d)}
+			}
 			b, err := at.client().Block(cmd.Context(), prefix, d, reason)
 			if err != nil {
 				return err
@@ -79,19 +82,21 @@ func newBlockFlush() *cobra.Command {
 	var at place
 	var tableName string
 	cmd := &cobra.Command{
-		Use: "flush", Short: "End all blocks and remove the table; works without a running node", Args: cobra.NoArgs,
-		Long: "Ends all blocks. If no node runs, it removes the nftables table and the blocks that\n" +
+		Use: "flush", Short: "End all blocks; works without a running node", Args: cobra.NoArgs,
+		Long: "Ends all blocks. If no node runs, it removes the nftables table and ends the blocks that\n" +
 			"the data directory keeps, so that a restart does not bring them back.",
 		Example: "  komondor block flush\n  komondor block flush --data /var/lib/komondor",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			done := "the node goes on"
 			ended, err := at.client().FlushBlocks(cmd.Context())
 			if errors.Is(err, control.ErrNoNode) {
 				ended, err = node.Flush(filepath.Join(at.data, "komondor.db"), tableName)
+				done = "no node runs here, and table inet " + tableName + " is not in the kernel any more"
 			}
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d blocks ended\n", ended)
+			fmt.Fprintf(cmd.OutOrStdout(), "%d blocks ended; %s\n", ended, done)
 			return nil
 		},
 	}

@@ -68,6 +68,12 @@ func printStatus(w io.Writer, s control.Status) error {
 			if len(src.Examples) > 0 {
 				note = src.Examples[0]
 			}
+			if src.Truncated > 0 {
+				note = fmt.Sprintf("%d lines over 1 MiB were cut. %s", src.Truncated, note)
+			}
+			if note == "" && src.Lines >= 1000 && src.Events == 0 {
+				note = "no evidence in any line: is it really " + src.Format + "?"
+			}
 			rows = append(rows, []string{src.Path, src.Format, count(src.Lines), count(src.Events), count(src.Malformed), note})
 		}
 		fmt.Fprintln(w)
@@ -77,15 +83,28 @@ func printStatus(w io.Writer, s control.Status) error {
 	}
 	c := s.Counters
 	fmt.Fprintln(w)
-	return table(w, bold(w, "COUNTED")+"\t", [][]string{
+	rows = [][]string{
 		{"events", fmt.Sprintf("%d (%d too old to count, %d with a clock ahead)", c.Events, c.EventsOld, c.EventsFuture)},
 		{"reports", fmt.Sprintf("%d, sent in %d messages, %d acknowledged", c.Reports, c.ReportMessages, c.Acknowledged)},
 		{"lookups", fmt.Sprintf("%d, in %d messages", c.Lookups, c.LookupMessages)},
 		{"messages an event", perEvent(c)},
 		{"collected", fmt.Sprintf("%d reports on %d keys, %d refused", c.Collected, c.KeysCollected, c.Refused)},
-		{"alerts", fmt.Sprintf("%d known, %d raised here, %d refused, %d messages", c.Alerts, c.AlertsRaised, c.AlertsInvalid, c.AlertMessages)},
+		{"alerts", fmt.Sprintf("%d with their updates, %d raised here, %d refused, %d messages", c.Alerts, c.AlertsRaised, c.AlertsInvalid, c.AlertMessages)},
 		{"blocks", fmt.Sprintf("%d, %d refused", c.Blocks, c.BlocksRefused)},
-	})
+	}
+	for _, trouble := range []struct {
+		n    uint64
+		what string
+	}{
+		{c.StoreFailures, "writes that the store did not take: is the disk full?"},
+		{c.EventsUnarchived, "events judged and not archived while it did not"},
+		{c.KeysEvicted, "keys of evidence given up, the least telling first: more sources than there is memory for"},
+	} {
+		if trouble.n > 0 {
+			rows = append(rows, []string{"TROUBLE", fmt.Sprintf("%d %s", trouble.n, trouble.what)})
+		}
+	}
+	return table(w, bold(w, "COUNTED")+"\t", rows)
 }
 
 func perEvent(c control.Counters) string {
