@@ -290,17 +290,17 @@ func TestWritersTogether(t *testing.T) {
 				} else if err != nil {
 					t.Error(err)
 				}
-				if err := s.Peers.Put(fmt.Sprint(w, i), nil); err != nil {
+				if err := s.Blocks.Put(fmt.Sprint(w, i), nil); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	group.Wait()
-	sent, _ := s.Peers.Len()
 	peers, _ := s.Peers.Len()
-	if sent != 500 || full != 500 || peers != 1000 {
-		t.Errorf("%d stored, %d refused, %d peers; want 500, 500, 1000", sent, full, peers)
+	blocks, _ := s.Blocks.Len()
+	if peers != 500 || full != 500 || blocks != 1000 {
+		t.Errorf("%d peers, %d refused, %d blocks; want 500, 500, 1000", peers, full, blocks)
 	}
 }
 
