@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
@@ -84,7 +83,7 @@ func report(b *testing.B, d []time.Duration, stage string) {
 
 // isolate puts this thread, and with it the processes that it starts, into a
 // network namespace of its own, and returns what its kernel adds to sets.
-func isolate(b *testing.B) chan added {
+func isolate(b *testing.B) chan Added {
 	runtime.LockOSThread()
 	home, err := netns.Get()
 	if err != nil {
@@ -107,43 +106,15 @@ func isolate(b *testing.B) chan added {
 	if err != nil {
 		b.Fatal(err)
 	}
-	conn, err := nftables.New(nftables.AsLasting())
+	elements, stop, err := WatchKernel()
 	if err != nil {
 		b.Fatal(err)
 	}
-	monitor := nftables.NewMonitor(nftables.WithMonitorAction(nftables.MonitorActionNew),
-		nftables.WithMonitorObject(nftables.MonitorObjectElements), nftables.WithMonitorEventBuffer(1024))
-	news, err := conn.AddGenerationalMonitor(monitor)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { monitor.Close(); conn.CloseLasting() })
-	elements := make(chan added, 4096)
-	go func() {
-		defer close(elements)
-		for changes := range news {
-			at, seen := time.Now(), map[netip.Addr]bool{} // one transaction is one process, which may add an element twice
-			for _, change := range changes.Changes {
-				if set, ok := change.Data.([]nftables.SetElement); ok {
-					for _, e := range set {
-						if addr, ok := netip.AddrFromSlice(e.Key); ok && !seen[addr] {
-							seen[addr] = true
-							elements <- added{addr, at}
-						}
-					}
-				}
-			}
-		}
-	}()
+	b.Cleanup(stop)
 	return elements
 }
 
-type added struct {
-	addr netip.Addr
-	at   time.Time
-}
-
-func drain(kernel chan added) {
+func drain(kernel chan Added) {
 	for {
 		select {
 		case <-kernel:
@@ -153,12 +124,12 @@ func drain(kernel chan added) {
 	}
 }
 
-func element(b *testing.B, kernel chan added, want netip.Addr) time.Time {
+func element(b *testing.B, kernel chan Added, want netip.Addr) time.Time {
 	for {
 		select {
 		case e := <-kernel:
-			if e.addr == want {
-				return e.at
+			if e.Addr == want {
+				return e.At
 			}
 		case <-time.After(10 * time.Second):
 			b.Fatalf("%s is not in all kernel sets after 10 s", want)

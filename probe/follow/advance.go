@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -29,7 +28,7 @@ func (f *File) advance(ctx context.Context, handle func(Line) error) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			f.tell(fmt.Sprintf("follow %q: %v%s: trying on", f.path, err, remedy(f.path, err)))
+			f.tell(fmt.Sprintf("follow %q: %v: trying on", f.path, Explain(f.path, err)))
 			return nil
 		case !more:
 			return nil
@@ -80,108 +79,10 @@ func (f *File) retire(ctx context.Context, handle func(Line) error) error {
 		return err
 	}
 	f.late, f.retired = f.current, time.Now()
+	if pos := f.late.pos; pos.Offset > 0 {
+		f.finished[pos.identity()] = pos
+	}
 	return nil
-}
-
-// begin opens the file to start with: the one that was being read, or what
-// followed it; without a Position the live one. It returns nil if there is none.
-func (f *File) begin() (*reader, error) {
-	list, err := siblings(f.path)
-	if err != nil {
-		return nil, err
-	}
-	from := f.opts.From
-	if from == (Position{}) {
-		if len(list) == 0 || !list[0].live {
-			if f.waiting.IsZero() {
-				f.waiting = time.Now().Add(-clockGrain)
-			}
-			f.tell(fmt.Sprintf("follow %q: waiting for it: no such file yet", f.path))
-			return nil, nil
-		}
-		if !f.waiting.IsZero() { // it may have come and been rotated already
-			return f.openNewer(list, Position{Modified: f.waiting.UnixNano()})
-		}
-		return openReader(f.path, from, f.opts.MaxLine)
-	}
-	if e, ok, err := find(list, from); err != nil {
-		return nil, err
-	} else if ok {
-		return f.openEntry(e, from)
-	}
-	// The file at that inode, if any, is another one.
-	r, err := f.openNewer(list, Position{Modified: from.Modified})
-	if r != nil {
-		f.opts.Notice(fmt.Sprintf("follow %q: what followed line %d of the file read last is lost: that file was removed, truncated, compressed or closed to us meanwhile (logrotate: use delaycompress)", f.path, from.Lines))
-	} else if err == nil {
-		f.tell(fmt.Sprintf("follow %q: waiting for it: no such file yet", f.path))
-	}
-	return r, err
-}
-
-// next opens the file that follows the current one, when that is finished; it
-// returns nil while it is not.
-func (f *File) next() (*reader, error) {
-	pos := f.current.pos
-	info, err := os.Stat(f.path)
-	if err == nil && identify(info) == pos.identity() {
-		f.rotated = time.Time{}
-		return nil, nil
-	}
-	list, err := siblings(f.path)
-	if err != nil {
-		return nil, err
-	}
-	newer := successors(list, pos)
-	if len(newer) == 0 || newer[0].live && newer[0].size == 0 { // no writer has begun it yet
-		return nil, nil
-	}
-	if now := time.Now(); newer[0].live {
-		if f.rotated.IsZero() {
-			f.rotated = now
-		}
-		if now.Sub(time.Unix(0, pos.Modified)) < settle && now.Sub(f.rotated) < patience {
-			f.soon = true
-			return nil, nil
-		}
-	}
-	return f.openNewer(list, pos)
-}
-
-// openNewer opens the oldest file that is newer than the one at pos and that can
-// be read, with notice of those that cannot.
-func (f *File) openNewer(list []entry, pos Position) (*reader, error) {
-	var lost []string
-	for _, e := range successors(list, pos) {
-		if e.compressed {
-			lost = append(lost, fmt.Sprintf("follow %q: the lines of %s were not read: it is compressed already (logrotate: use delaycompress)", f.path, e.name))
-			continue
-		}
-		r, err := f.openEntry(e, Position{})
-		if err != nil && !e.live {
-			lost = append(lost, fmt.Sprintf("follow %q: the lines of %s were not read: %v%s", f.path, e.name, err, remedy(e.name, err)))
-			continue
-		}
-		if r != nil {
-			for _, notice := range lost {
-				f.opts.Notice(notice)
-			}
-		}
-		return r, err
-	}
-	return nil, nil
-}
-
-// openEntry opens a listed file, or nothing if its name has gone to another one
-// since.
-func (f *File) openEntry(e entry, pos Position) (*reader, error) {
-	r, err := openReader(e.name, pos, f.opts.MaxLine)
-	if errors.Is(err, os.ErrNotExist) || err == nil && r.pos.identity() != e.id {
-		r.close()
-		f.soon = true
-		return nil, nil
-	}
-	return r, err
 }
 
 // truncated goes on with the copy that was made before the truncation, if it has

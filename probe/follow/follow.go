@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -40,7 +37,11 @@ type File struct {
 	current *reader
 	// late is the file before current: writers that do not know of the rotation
 	// yet still add to it.
-	late    *reader
+	late *reader
+	// finished holds where reading ended in the files before current that are
+	// still there.
+	finished map[identity]Position
+
 	waiting time.Time // since when there has been no file to begin with
 	retired time.Time // when current replaced late
 	// rotated is when the successor of current was first seen in use.
@@ -75,7 +76,7 @@ func Open(path string, opts Options) *File {
 	if path != "-" {
 		path = filepath.Clean(path)
 	}
-	return &File{path: path, opts: opts}
+	return &File{path: path, opts: opts, finished: make(map[identity]Position)}
 }
 
 // Run hands on every line, first those that are there and then each as it is
@@ -155,22 +156,4 @@ func (f *File) tell(notice string) {
 		f.told = notice
 		f.opts.Notice(notice)
 	}
-}
-
-// remedy says what an administrator can do about err, after a colon.
-func remedy(name string, err error) string {
-	if !errors.Is(err, fs.ErrPermission) {
-		return ""
-	}
-	who := "the user"
-	if u, err := user.Current(); err == nil {
-		who = "the user " + u.Username
-	}
-	if info, err := os.Stat(name); err == nil && info.Mode()&0o040 != 0 {
-		gid := strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Gid))
-		if g, err := user.LookupGroupId(gid); err == nil {
-			return fmt.Sprintf(": add %s to the group %s", who, g.Name)
-		}
-	}
-	return fmt.Sprintf(": give %s the right to read it (on Debian: the group adm)", who)
 }

@@ -47,7 +47,7 @@ func (f *File) runPipe(ctx context.Context, handle func(Line) error) error {
 	if f.path != "-" {
 		var err error
 		if fd, err = unix.Open(f.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
-			return fmt.Errorf("follow %q: %w%s", f.path, err, remedy(f.path, err))
+			return fmt.Errorf("follow %q: %w", f.path, Explain(f.path, err))
 		}
 		defer unix.Close(fd)
 	}

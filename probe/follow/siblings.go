@@ -5,9 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -23,6 +21,9 @@ type entry struct {
 	// of the name does not look like that.
 	suffix     string
 	compressed bool
+	// age is the number in the suffix, so that a higher one is older, and 0 if
+	// there is none. It is negative where rotation counts upward.
+	age int
 }
 
 // place is a directory with the log's name in it.
@@ -67,6 +68,7 @@ func look(path string) ([]entry, error) {
 		if info.Mode().IsRegular() && !seen[e.id] {
 			seen[e.id] = true
 			e.suffix, e.compressed = rotationSuffix(rest)
+			e.age = number(e.suffix)
 			list = append(list, e)
 		}
 	}
@@ -87,64 +89,12 @@ func look(path string) ([]entry, error) {
 			}
 		}
 	}
+	if rising(list) {
+		for i := range list {
+			list[i].age *= -1
+		}
+	}
 	return list, nil
-}
-
-var rotated = regexp.MustCompile(`^([-._]\d[-._:T\d]*|\.old)$`)
-
-// rotationSuffix tells ".1", "-20261122", ".2026-11-22T10" and ".old" from what
-// merely begins with the log's name.
-func rotationSuffix(rest string) (suffix string, compressed bool) {
-	stem := rest
-	switch filepath.Ext(rest) {
-	case ".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z":
-		stem, compressed = strings.TrimSuffix(rest, filepath.Ext(rest)), true
-	}
-	if rotated.MatchString(stem) {
-		return stem, compressed
-	}
-	return "", compressed
-}
-
-// before reports whether a was rotated before b: by their names where these
-// tell, since clocks can be set, and else by when they were last written to.
-func (a entry) before(b entry) bool {
-	if a.live || b.live {
-		return b.live && !a.live
-	}
-	m, errM := strconv.ParseUint(strings.TrimLeft(a.suffix, "-._"), 10, 10)
-	n, errN := strconv.ParseUint(strings.TrimLeft(b.suffix, "-._"), 10, 10)
-	switch {
-	case errM == nil && errN == nil && m != n:
-		return m > n // counters: the higher, the older
-	case len(a.suffix) > 4 && len(a.suffix) == len(b.suffix) && a.suffix != b.suffix:
-		return a.suffix < b.suffix // dates
-	}
-	return a.modified < b.modified
-}
-
-// successors returns the files that are newer than the one at pos, which need
-// not exist any more, oldest first.
-func successors(list []entry, pos Position) []entry {
-	self := entry{id: pos.identity(), modified: pos.Modified}
-	for _, e := range list {
-		if e.id == self.id {
-			self = e
-		}
-	}
-	newer := slices.DeleteFunc(slices.Clone(list), func(e entry) bool {
-		return e.id == self.id || !e.live && e.suffix == "" || !self.before(e)
-	})
-	slices.SortStableFunc(newer, func(a, b entry) int {
-		switch {
-		case a.before(b):
-			return -1
-		case b.before(a):
-			return 1
-		}
-		return 0
-	})
-	return newer
 }
 
 // find returns the file that pos was taken in, whatever its name is now.

@@ -72,6 +72,14 @@ func demo(ctx context.Context) error {
 	fmt.Printf("All know each other after %s. A worm at 203.0.113.66 now tries %d of them in turn.\n\n", round(time.Since(began)), testnet.WormHosts)
 
 	s := newScreen(all)
+	if mode == "nft" {
+		kernel, stop, err := testnet.WatchKernel()
+		if err != nil {
+			return err
+		}
+		defer stop()
+		s.kernel = kernel
+	}
 	watching, unwatch := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	for i, p := range all {

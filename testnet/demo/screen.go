@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -29,7 +30,8 @@ type screen struct {
 	line    string    // that line
 	alerts  []control.Alert
 	blocked []control.Block
-	drawn   int // lines of the table on the terminal
+	drawn   int                // lines of the table on the terminal
+	kernel  chan testnet.Added // what the kernel says of its sets; nil in mode observe
 }
 
 func newScreen(nodes []*testnet.Process) *screen {
@@ -179,11 +181,17 @@ func (s *screen) conclude(ctx context.Context) error {
 			}
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	err := errors.Join(errs...)
+	if err != nil {
 		return err
 	}
 	slices.SortFunc(raised, time.Time.Compare)
 	last := slices.MaxFunc(s.blocked, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
+	if s.kernel != nil {
+		if last.Since, err = s.announced(); err != nil {
+			return err
+		}
+	}
 	fmt.Printf(`
 What happened:
   %-24s the worm's first line was written
@@ -199,6 +207,23 @@ What happened:
 		"+"+round(last.Since.Sub(s.crossed)).String(), len(s.nodes), last.State, place(last.State),
 		events, reports, messages, lookups, len(s.nodes), len(s.nodes)-testnet.WormHosts)
 	return nil
+}
+
+// announced is when the kernel told of the last participant's element.
+func (s *screen) announced() (last time.Time, err error) {
+	worm, processes := netip.MustParsePrefix(testnet.WormPrefix).Addr(), 0
+	for processes < len(s.nodes) {
+		select {
+		case e := <-s.kernel:
+			if e.Addr == worm {
+				processes++
+				last = e.At
+			}
+		case <-time.After(time.Second):
+			return last, fmt.Errorf("the kernel told of %d blocks of the worm, not of %d", processes, len(s.nodes))
+		}
+	}
+	return last, nil
 }
 
 func place(state string) string {

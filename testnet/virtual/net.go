@@ -1,0 +1,184 @@
+// Package virtual runs overlays of whole nodes in one process and in virtual
+// time: the product's own node.Run, libp2p with kad-dht over a network in
+// memory, a store on disk and an sshd log each. What happens when, and what must
+// come of it, stands in a Timetable.
+package virtual
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
+
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
+)
+
+// Latency of every message, one way: that of a network over a continent.
+const Latency = 10 * time.Millisecond
+
+const (
+	stagger  = 100 * time.Millisecond // from one node's start to the next one's
+	settling = 3 * time.Second        // for the last look-ups of joining
+)
+
+// Net is an overlay. Its nodes are numbered in the order in which they were
+// added, and the first is the one that the others join by.
+type Net struct {
+	t     testing.TB
+	dir   string
+	wires mocknet.Mocknet
+	nodes []*Node
+}
+
+// New returns an overlay of n nodes that know one another, as far as their
+// tables hold so many. The end of the test ends it, and fails the test if a
+// node ends with an error. In a synctest bubble its time is virtual.
+func New(t testing.TB, n int) *Net {
+	t.Helper()
+	net := &Net{t: t, dir: t.TempDir(), wires: mocknet.New()}
+	net.wires.SetLinkDefaults(mocknet.LinkOptions{Latency: Latency})
+	t.Cleanup(net.close)
+	for range n {
+		net.Add().Start()
+		time.Sleep(stagger)
+	}
+	net.settle()
+	return net
+}
+
+// Add prepares one more node, with an identity and an empty log, which does not
+// run yet.
+func (net *Net) Add() *Node {
+	net.t.Helper()
+	n := &Node{net: net, Number: len(net.nodes)}
+	n.dir = filepath.Join(net.dir, fmt.Sprint("node", n.Number))
+	if err := n.makeIdentity(); err != nil {
+		net.t.Fatal(err)
+	}
+	net.nodes = append(net.nodes, n)
+	return n
+}
+
+// settle waits until the nodes know one another.
+func (net *Net) settle() {
+	net.t.Helper()
+	const bucket = 20 // of so many peers a node is sure to keep all
+	all := Everyone(net)
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		alone := slices.IndexFunc(all, func(n *Node) bool { return n.Status().Peers < min(len(all)-1, bucket) })
+		if alone < 0 {
+			break
+		}
+		if time.Now().After(end) {
+			net.t.Fatalf("%s knows %d peers after three minutes", all[alone], all[alone].Status().Peers)
+		}
+	}
+	time.Sleep(settling)
+}
+
+func (net *Net) close() {
+	var errs []error
+	for _, n := range net.nodes {
+		n.leave()
+	}
+	for _, n := range net.nodes {
+		errs = append(errs, n.wait())
+	}
+	errs = append(errs, net.wires.Close())
+	if err := errors.Join(errs...); err != nil {
+		net.t.Error(err)
+	}
+}
+
+// Who picks nodes of an overlay.
+type Who func(*Net) []*Node
+
+// Everyone is all nodes that run.
+func Everyone(net *Net) []*Node {
+	return slices.DeleteFunc(slices.Clone(net.nodes), func(n *Node) bool { return !n.runs() })
+}
+
+// Anyone is Everyone, where that reads better.
+func Anyone(net *Net) []*Node { return Everyone(net) }
+
+// Nodes picks by number.
+func Nodes(numbers ...int) Who {
+	return func(net *Net) (some []*Node) {
+		for _, i := range numbers {
+			some = append(some, net.nodes[i])
+		}
+		return some
+	}
+}
+
+// But picks all that run except some.
+func But(some Who) Who {
+	return func(net *Net) []*Node {
+		not := some(net)
+		return slices.DeleteFunc(Everyone(net), func(n *Node) bool { return slices.Contains(not, n) })
+	}
+}
+
+// Nearest picks the n running nodes that are nearest to an attacker's key today,
+// so its first collectors.
+func Nearest(attacker string, n int) Who {
+	return func(net *Net) []*Node { return net.byDistance(attacker, Everyone(net))[:n] }
+}
+
+// Farthest picks the n running nodes that are farthest from an attacker's key:
+// what they see has to travel.
+func Farthest(attacker string, n int) Who {
+	return func(net *Net) []*Node {
+		all := net.byDistance(attacker, Everyone(net))
+		return all[len(all)-n:]
+	}
+}
+
+// byDistance sorts nodes by the XOR of their place in Kademlia's key space and
+// the key's; both are SHA-256 hashes of what names them.
+func (net *Net) byDistance(attacker string, nodes []*Node) []*Node {
+	today := (&federation.Open{}).Salts(time.Now(), 0)[0]
+	hash := event.Key{Selector: event.BySource, Value: attacker}.Hash((&federation.Open{}).Name(), today)
+	target := sha256.Sum256(hash[:])
+	distance := func(id peer.ID) (d [sha256.Size]byte) {
+		for i, b := range sha256.Sum256([]byte(id)) {
+			d[i] = b ^ target[i]
+		}
+		return d
+	}
+	slices.SortFunc(nodes, func(a, b *Node) int {
+		da, db := distance(a.id), distance(b.id)
+		return slices.Compare(da[:], db[:])
+	})
+	return nodes
+}
+
+// Near returns an address of the documentation range 2001:db8::/32, as the key
+// of its /64 names it, to whose key a node is the nearest of all, whether or not
+// it runs.
+func (net *Net) Near(n *Node) (attacker string) {
+	for i := range math.MaxUint16 {
+		attacker = fmt.Sprintf("2001:db8:0:%x::/64", i+1)
+		if net.byDistance(attacker, slices.Clone(net.nodes))[0] == n {
+			return attacker
+		}
+	}
+	net.t.Fatalf("%s is nearest to no attacker", n)
+	return ""
+}
+
+// sum adds up a counter of all running nodes.
+func (net *Net) sum(counter func(*Node) uint64) (total uint64) {
+	for _, n := range Everyone(net) {
+		total += counter(n)
+	}
+	return total
+}

@@ -1,0 +1,217 @@
+package virtual
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/node"
+	"github.com/komondor/komondor/overlay"
+)
+
+// Node is one participant: a data directory, an sshd log, and the product that
+// runs on them from Start until Stop or Crash. The methods of the product may be
+// called while it runs.
+type Node struct {
+	*node.Node
+	Number int
+
+	net      *Net
+	dir      string
+	key      crypto.PrivKey
+	id       peer.ID
+	log      log
+	host     host.Host
+	firewall *firewall
+	cancel   context.CancelFunc
+	ended    chan error // has one value once Run has returned
+}
+
+func (n *Node) String() string { return fmt.Sprint("node ", n.Number) }
+
+func (n *Node) makeIdentity() (err error) {
+	if n.key, err = overlay.LoadIdentity(filepath.Join(n.dir, "identity")); err != nil {
+		return err
+	}
+	n.id, err = peer.IDFromPrivateKey(n.key)
+	return err
+}
+
+// Start runs the product, joins by the first node that runs, and returns when
+// the product is ready.
+func (n *Node) Start() {
+	n.net.t.Helper()
+	if err := n.start(); err != nil {
+		n.net.t.Fatalf("start %s: %v", n, err)
+	}
+}
+
+func (n *Node) start() error {
+	if err := n.wait(); err != nil {
+		return err
+	}
+	var bootstrap []string
+	if others := Everyone(n.net); len(others) > 0 {
+		bootstrap = others[0].Status().Node.Addresses
+	}
+	if err := n.plugIn(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, ended := make(chan *node.Node, 1), make(chan error, 1)
+	n.firewall = &firewall{since: map[netip.Prefix]time.Time{}}
+	c := node.Config{
+		Data: n.dir, Open: true, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
+		Sources: []node.Source{{Format: "sshd", Path: "auth.log", Follow: n.log.follow}},
+	}
+	go func() { ended <- node.Run(ctx, c, func(running *node.Node) { ready <- running }) }()
+	n.cancel, n.ended = cancel, ended
+	select {
+	case n.Node = <-ready:
+		return nil
+	case err := <-ended:
+		ended <- err
+		return err
+	}
+}
+
+// plugIn gives the node a new host with its old name, linked to all others.
+func (n *Node) plugIn() error {
+	addr, err := multiaddr.NewMultiaddr(fmt.Sprintf("/ip6/2001:db8:ffff::%x/tcp/4001", n.Number+1))
+	if err != nil {
+		return err
+	}
+	if n.host, err = n.net.wires.AddPeer(n.key, addr); err != nil {
+		return err
+	}
+	for _, other := range n.net.nodes {
+		if other != n && other.host != nil {
+			if _, err := n.net.wires.LinkPeers(n.id, other.id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unplug cuts all links at once. A closed host would stay reachable over them.
+func (n *Node) unplug() {
+	for _, other := range n.net.nodes {
+		if other != n && other.host != nil {
+			_ = n.net.wires.UnlinkPeers(n.id, other.id)     // fails where there is no link
+			_ = n.net.wires.DisconnectPeers(n.id, other.id) // never fails
+		}
+	}
+}
+
+func (n *Node) runs() bool { return n.Node != nil }
+
+// leave asks the product to end.
+func (n *Node) leave() {
+	if n.runs() {
+		n.cancel()
+		n.Node = nil
+	}
+}
+
+// wait waits until the product has ended, if it has not been waited for yet.
+func (n *Node) wait() error {
+	if n.ended == nil {
+		return nil
+	}
+	err := <-n.ended
+	n.unplug()
+	if closed := n.host.Close(); err == nil {
+		err = closed
+	}
+	n.ended, n.host = nil, nil
+	if err != nil {
+		return fmt.Errorf("%s: %w", n, err)
+	}
+	return nil
+}
+
+// Stop ends the product in good order.
+func (n *Node) Stop() {
+	n.leave()
+	if err := n.wait(); err != nil {
+		n.net.t.Error(err)
+	}
+}
+
+// Crash takes the node away from one moment to the next: its connections break
+// and nobody can reach it any more. What then ends in good order, out of reach
+// of all, is memory only.
+func (n *Node) Crash() {
+	n.unplug()
+	n.leave()
+}
+
+// blockedSince is when the product began to block an attacker.
+func (n *Node) blockedSince(attacker string) (since time.Time, ok bool) {
+	prefix := prefixOf(attacker)
+	if since, ok = n.firewall.blockedSince(prefix); ok {
+		return since, true
+	}
+	blocks, err := n.Blocks() // those of before a restart are only here
+	if err != nil {
+		n.net.t.Errorf("blocks of %s: %v", n, err)
+	}
+	for _, b := range blocks {
+		if b.Prefix == prefix {
+			return b.Since, true
+		}
+	}
+	return since, false
+}
+
+// firewall is the backend of mode observe with a memory: blocks end, and what a
+// scenario asks is whether there ever was one.
+type firewall struct {
+	block.Observer
+	mu    sync.Mutex
+	since map[netip.Prefix]time.Time
+}
+
+// Add implements block.Backend.
+func (f *firewall) Add(_ context.Context, entries []block.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range entries {
+		if _, known := f.since[e.Prefix]; !known {
+			f.since[e.Prefix] = time.Now()
+		}
+	}
+	return nil
+}
+
+func (f *firewall) blockedSince(p netip.Prefix) (time.Time, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	since, ok := f.since[p]
+	return since, ok
+}
+
+var errNoAddress = errors.New("want an address or a prefix")
+
+// prefixOf is what is blocked of an attacker.
+func prefixOf(attacker string) netip.Prefix {
+	if p, err := netip.ParsePrefix(attacker); err == nil {
+		return p
+	}
+	addr, err := netip.ParseAddr(attacker)
+	if err != nil {
+		panic(fmt.Errorf("attacker %q: %w", attacker, errNoAddress)) // a mistake in the test
+	}
+	return netip.PrefixFrom(addr, addr.BitLen())
+}
