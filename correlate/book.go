@@ -7,9 +7,9 @@ import "sync"
 // and stopping one at a node that has the other would leave gaps in both floods.
 const maxVariants = 4
 
-// alertsKnown is how many alerts a Book remembers, at the least: more than a
-// ledger has keys, so that a flood of sources is not news again and again.
-const alertsKnown = 1 << 17
+// alertsKnown is how many alerts a Book remembers, at the least: about as
+// many as a ledger has keys, so that a flood of sources is not news again and again.
+const alertsKnown = 1 << 16
 
 // Book remembers what has been concluded already, by alert. It is safe for
 // concurrent use; memory is bounded: it forgets the older half when more than

@@ -73,10 +73,10 @@ func ParseSource(s string) (Source, error) {
 
 const (
 	// The bounds of memory, whatever an attacker fakes: own evidence, that of
-	// others, and keys with a report to deliver. Together some 150 MB.
-	talliesKept = 200_000
-	reportsKept = 50_000
-	lettersKept = 50_000
+	// others, and keys with a report to deliver.
+	talliesKept = 100_000
+	reportsKept = 30_000
+	lettersKept = 20_000
 
 	clockSkew    = 2 * time.Minute // evidence may be so far ahead of our clock
 	commitEvery  = 100 * time.Millisecond

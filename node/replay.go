@@ -59,7 +59,11 @@ func open(path string) (io.ReadCloser, error) {
 	if path == "-" {
 		return io.NopCloser(os.Stdin), nil
 	}
-	return os.Open(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, follow.Explain(path, err)
+	}
+	return f, nil
 }
 
 // Replay runs the correlators over sources offline, on event time: each source

@@ -163,14 +163,16 @@ func (p *Process) AwaitBlock(ctx context.Context, prefix string) (control.Block,
 	}
 }
 
-// Resident is the process's resident memory now and at its highest, in bytes.
-func (p *Process) Resident() (now, peak int64, err error) {
+// Resident is the process's own resident memory, and that which is only pages of
+// mapped files (the store), which the kernel takes back when it needs room. In
+// bytes.
+func (p *Process) Resident() (own, mapped int64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		for name, into := range map[string]*int64{"VmRSS:": &now, "VmHWM:": &peak} {
+		for name, into := range map[string]*int64{"RssAnon:": &own, "RssFile:": &mapped} {
 			if rest, ok := strings.CutPrefix(line, name); ok {
 				if _, err := fmt.Sscan(rest, into); err != nil {
 					return 0, 0, err
@@ -179,5 +181,5 @@ func (p *Process) Resident() (now, peak int64, err error) {
 			}
 		}
 	}
-	return now, peak, nil
+	return own, mapped, nil
 }

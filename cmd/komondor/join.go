@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,14 @@ Every flag can stand in the configuration file under its own name, for instance
 	return cmd
 }
 
+// memoryLimit is what the garbage collector aims to stay below: all that a node
+// keeps is bounded to about half of it. GOMEMLIMIT sets another.
+const memoryLimit = 256 << 20
+
 func join(ctx context.Context, cmd *cobra.Command, c node.Config) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	if c.Block == "" {
 		c.Block = "nft"
 		if os.Geteuid() != 0 {
