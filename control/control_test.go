@@ -1,0 +1,205 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fake answers as a node would.
+type fake struct{ alerts chan Alert }
+
+func (fake) Status() Status           { return Status{Version: "test", Peers: 6} }
+func (fake) Alerts() ([]Alert, error) { return nil, nil }
+func (f fake) Follow(ctx context.Context, fn func(Alert) error) error {
+	for {
+		select {
+		case a := <-f.alerts:
+			if err := fn(a); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+func (fake) Blocks() ([]Block, error) {
+	return []Block{{Prefix: netip.MustParsePrefix("203.0.113.9/32")}}, nil
+}
+func (fake) Block(_ context.Context, p netip.Prefix, d time.Duration, reason string) (Block, error) {
+	if p.Addr().IsLoopback() {
+		return Block{}, fmt.Errorf("%s not blocked: never-block set: loopback", p)
+	}
+	return Block{Prefix: p, Until: time.Unix(0, 0).Add(d), Reason: reason}, nil
+}
+func (fake) Unblock(context.Context, netip.Prefix) error       { return nil }
+func (fake) FlushBlocks(context.Context) (int, error)          { return 3, nil }
+func (fake) Allowed() ([]Allowed, error)                       { return nil, nil }
+func (fake) Allow(_ context.Context, entry, note string) error { return nil }
+func (fake) Disallow(_ context.Context, entry string) error {
+	return errors.New(entry + " is not on the list")
+}
+func (fake) Explain(_ context.Context, a netip.Addr) (Explanation, error) {
+	return Explanation{Address: a, Verdict: "not blocked"}, nil
+}
+
+func serve(t *testing.T) (*Client, fake) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "d", "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fake{make(chan Alert)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Serve(ctx, l, Local(f)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return Dial(path), f
+}
+
+func TestClientAndServerAgree(t *testing.T) {
+	c, f := serve(t)
+	ctx := t.Context()
+	if s, err := c.Status(ctx); err != nil || s.Peers != 6 {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	if b, err := c.Blocks(ctx); err != nil || len(b) != 1 {
+		t.Errorf("blocks %v, %v", b, err)
+	}
+	b, err := c.Block(ctx, netip.MustParsePrefix("2001:db8::/64"), time.Hour, "by hand & eye")
+	if err != nil || b.Reason != "by hand & eye" || b.Until.Unix() != 3600 {
+		t.Errorf("block %+v, %v", b, err)
+	}
+	if _, err := c.Block(ctx, netip.MustParsePrefix("127.0.0.1/32"), 0, ""); err == nil || !strings.Contains(err.Error(), "never-block set") {
+		t.Errorf("a refusal does not come through: %v", err)
+	}
+	if n, err := c.FlushBlocks(ctx); n != 3 || err != nil {
+		t.Errorf("flush %d, %v", n, err)
+	}
+	if err := c.Unblock(ctx, netip.MustParsePrefix("203.0.113.9/32")); err != nil {
+		t.Error(err)
+	}
+	if err := c.Allow(ctx, "admin.example.net", "a note; with signs=&"); err != nil {
+		t.Error(err)
+	}
+	if err := c.Disallow(ctx, "x"); err == nil || err.Error() != "x is not on the list" {
+		t.Errorf("disallow: %v", err)
+	}
+	if x, err := c.Explain(ctx, netip.MustParseAddr("2001:db8::1")); err != nil || x.Address.String() != "2001:db8::1" {
+		t.Errorf("explain %+v, %v", x, err)
+	}
+	if a, err := c.Alerts(ctx); err != nil || a == nil {
+		t.Errorf("alerts %v, %v: no alerts are an empty list", a, err)
+	}
+
+	following, stop := context.WithCancel(ctx)
+	got := make(chan Alert, 1)
+	ended := make(chan error)
+	go func() { ended <- c.Follow(following, func(a Alert) error { got <- a; return nil }) }()
+	f.alerts <- Alert{ID: "one"}
+	if a := <-got; a.ID != "one" {
+		t.Errorf("followed %+v", a)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("follow ended with %v", err)
+	}
+}
+
+func TestSocketIsTheUsersAlone(t *testing.T) {
+	c, _ := serve(t)
+	info, err := os.Stat(c.socket)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if _, err := Listen(c.socket); err == nil || !strings.Contains(err.Error(), "another node answers") {
+		t.Errorf("a second node took the socket: %v", err)
+	}
+	stale := filepath.Join(t.TempDir(), "stale")
+	l, err := net.Listen("unix", stale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	l, err = Listen(stale)
+	if err != nil {
+		t.Fatalf("a dead node's socket: %v", err)
+	}
+	l.Close()
+	if _, err := Dial(filepath.Join(t.TempDir(), "none")).Status(t.Context()); !errors.Is(err, ErrNoNode) {
+		t.Errorf("no node: %v", err)
+	}
+}
+
+// What a web page could make a browser send to the local address.
+func TestPublicIsReadOnlyAndNotRebindable(t *testing.T) {
+	s := httptest.NewServer(Public(fake{}))
+	defer s.Close()
+	for _, c := range []struct {
+		method, path, host string
+		want               int
+	}{
+		{"GET", "/status", "", 200},
+		{"GET", "/blocks", "localhost:4080", 200},
+		{"GET", "/blocks", "[::1]:4080", 200},
+		{"GET", "/blocks", "attacker.example", 403},
+		{"GET", "/blocks", "attacker.example:4080", 403},
+		{"POST", "/blocks", "", 405},
+		{"DELETE", "/blocks", "", 405},
+		{"POST", "/allowed?entry=203.0.113.9", "", 405},
+		{"GET", "/explain?address=nonsense", "", 400},
+		{"GET", "/secrets", "", 404},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, s.URL+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.host != "" {
+			req.Host = c.host
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != c.want {
+			t.Errorf("%s %s as %q: %d, want %d", c.method, c.path, c.host, resp.StatusCode, c.want)
+		}
+	}
+}
+
+func FuzzLocal(f *testing.F) {
+	f.Add("POST", "/blocks", `{"prefix":"203.0.113.9/32"}`)
+	f.Add("DELETE", "/blocks?prefix=nonsense", "")
+	f.Add("POST", "/allowed?entry=%zz", "{")
+	h := Local(fake{alerts: make(chan Alert)})
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		req, err := http.NewRequest(method, "http://node"+path, strings.NewReader(body))
+		if err != nil || strings.Contains(path, "follow") {
+			return
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code >= 500 {
+			t.Errorf("%s %q: %d", method, path, w.Code)
+		}
+	})
+}
