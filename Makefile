@@ -1,5 +1,5 @@
 # Packages small enough to run under the race detector on every change.
-RACE     ?= ./event ./keyselect ./probe/... ./overlay ./correlate/... ./broadcast ./federation ./store ./block
+RACE     ?= ./event ./control ./node ./keyselect ./probe/... ./overlay ./correlate/... ./broadcast ./federation ./store ./block
 FUZZTIME ?= 20s
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -9,7 +9,7 @@ NODES    ?= 7
 ON       ?= auto
 PATTERN  ?= all
 
-.PHONY: help build test virtual demo image testnet testnet-down bench bench-text lint fuzz clean
+.PHONY: help build test virtual demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bin/testnet:
 
 bench: ## all benchmarks
 	go test -run '^$$' -bench . ./...
+
+bench-system: ## whole processes: line to kernel set, idle memory, memory under a flood of sources (root; some 20 minutes)
+	go test -run '^$$' -bench LineToKernelSet -benchtime 200x ./testnet -args -system
+	go test -run '^$$' -bench 'IdleMemory|ManySources' -benchtime 1x -timeout 2h ./testnet -args -system
 
 bench-text: ## our sshd parser against a plain line scan, sshguard's parser and fail2ban-regex
 	GOMAXPROCS=1 go test -run '^$$' -bench '^BenchmarkPeers$$' -benchtime 7x ./probe

@@ -23,6 +23,7 @@ import (
 // it: own detection at one process, and over the overlay to all of seven. Needs
 // root for a network namespace.
 func BenchmarkLineToKernelSet(b *testing.B) {
+	wholeProcesses(b)
 	for _, c := range []struct {
 		name  string
 		nodes int

@@ -3,6 +3,7 @@ package testnet
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,8 +13,17 @@ import (
 	"github.com/komondor/komondor/control"
 )
 
+var system = flag.Bool("system", false, "run the benchmarks of whole processes, some for many minutes: see make bench-system")
+
+func wholeProcesses(b *testing.B) {
+	if !*system {
+		b.Skip("whole processes, for minutes: run it by `make bench-system`")
+	}
+}
+
 // BenchmarkIdleMemory is what a participant of seven holds while nothing happens.
 func BenchmarkIdleMemory(b *testing.B) {
+	wholeProcesses(b)
 	for b.Loop() {
 		all := start(b, 7, "observe")
 		time.Sleep(10 * time.Second) // past what starting needs
@@ -34,6 +44,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 // BenchmarkManySources reads a log of n lines from 100,000 sources, all of them
 // now, into one node: its memory must not depend on the length of the log.
 func BenchmarkManySources(b *testing.B) {
+	wholeProcesses(b)
 	for _, lines := range []int{1_000_000, 10_000_000} {
 		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {
 			for b.Loop() {
