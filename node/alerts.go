@@ -1,0 +1,88 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/store"
+)
+
+// follow calls fn for each alert from now on, until ctx ends or fn fails.
+func (a *actor) follow(ctx context.Context, fn func(control.Alert) error) error {
+	alerts := make(chan control.Alert, 64)
+	a.mu.Lock()
+	if a.followers == nil {
+		a.followers = make(map[chan control.Alert]bool)
+	}
+	a.followers[alerts] = true
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.followers, alerts)
+	}()
+	for {
+		select {
+		case alert := <-alerts:
+			if err := fn(alert); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *actor) tell(alert control.Alert) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unkept == nil {
+		a.unkept = make(map[string]control.Alert)
+	}
+	if len(a.unkept) < store.MaxAlerts { // a store that fails does not fill the memory
+		a.unkept[alert.ID] = alert
+	}
+	for follower := range a.followers {
+		select {
+		case follower <- alert:
+		default: // a reader that does not keep up misses some; `alerts` has them all
+		}
+	}
+}
+
+// keep puts what was told into the store, in one transaction: an attack by many
+// sources raises many alerts at once, and blocks must not wait for the disk.
+func (a *actor) keep(into *store.Alerts) error {
+	a.mu.Lock()
+	told := a.unkept
+	a.unkept = nil
+	a.mu.Unlock()
+	if len(told) == 0 {
+		return nil
+	}
+	var records []store.Alert
+	for id, alert := range told {
+		record, err := event.Encode(alert)
+		if err != nil {
+			return fmt.Errorf("encode alert %s: %w", id, err)
+		}
+		records = append(records, store.Alert{ID: id, Raised: alert.Raised, Record: record})
+	}
+	err := into.Put(records...)
+	if err != nil {
+		a.counters.storeFailures.Add(1)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.unkept == nil {
+			a.unkept = make(map[string]control.Alert)
+		}
+		for id, alert := range told {
+			if _, newer := a.unkept[id]; !newer && len(a.unkept) < store.MaxAlerts {
+				a.unkept[id] = alert
+			}
+		}
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/broadcast"
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
+	"github.com/komondor/komondor/overlay"
+	"github.com/komondor/komondor/store"
+)
+
+func (n *Node) startBlocking(ctx context.Context) error {
+	allowed, err := n.allowList()
+	if err != nil {
+		return err
+	}
+	if n.never, err = block.NewNever(block.NeverOptions{Allow: allowed}); err != nil {
+		return err
+	}
+	backend := n.config.Backend
+	switch {
+	case backend != nil:
+	case n.config.Block == "nft":
+		ports, err := ports(n.config.Listen)
+		if err != nil {
+			return err
+		}
+		if backend, err = block.NewFirewall(block.Options{Table: n.config.Table, OverlayPorts: ports}); err != nil {
+			return err
+		}
+	default:
+		backend = block.Observer{}
+	}
+	n.backend = backend
+	if n.blocks, err = block.NewManager(backend, n.never, kept{n.store.Blocks}, block.DefaultPolicy()); err != nil {
+		return err
+	}
+	return n.blocks.Restore(ctx, n.started)
+}
+
+// kept is a table of the store as the blocks want it.
+type kept struct{ *store.Table }
+
+func (k kept) Put(records map[string][]byte) error { return k.PutAll(records) }
+
+// ports are those that the overlay listens on, so that blocks spare its traffic.
+func ports(listen []string) ([]uint16, error) {
+	var all []uint16
+	for _, l := range listen {
+		addr, err := multiaddr.NewMultiaddr(l)
+		if err != nil {
+			return nil, fmt.Errorf("listen address %q: %w (for instance /ip4/0.0.0.0/tcp/4001)", l, err)
+		}
+		for _, protocol := range []int{multiaddr.P_TCP, multiaddr.P_UDP} {
+			if text, err := addr.ValueForProtocol(protocol); err == nil {
+				var port uint16
+				if _, err := fmt.Sscan(text, &port); err == nil && port != 0 {
+					all = append(all, port)
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+func (n *Node) startOverlay(ctx context.Context) error {
+	key, err := overlay.LoadIdentity(filepath.Join(n.config.Data, "identity"))
+	if err != nil {
+		return err
+	}
+	member, err := federation.NewOpen(key)
+	if err != nil {
+		return err
+	}
+	n.member = member
+	c := overlay.Config{Identity: key, Private: n.config.Open, Host: n.config.Host,
+		Notice: func(text string) { n.config.Log.Warn(text) }}
+	for _, l := range n.config.Listen {
+		addr, err := multiaddr.NewMultiaddr(l)
+		if err != nil {
+			return fmt.Errorf("listen address %q: %w (for instance /ip4/0.0.0.0/tcp/4001)", l, err)
+		}
+		c.Listen = append(c.Listen, addr)
+	}
+	for _, b := range n.config.Bootstrap {
+		info, err := peer.AddrInfoFromString(b)
+		if err != nil {
+			return fmt.Errorf("bootstrap address %q: %w (`komondor status` of a member shows its addresses, "+
+				"for instance /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…)", b, err)
+		}
+		c.Bootstrap = append(c.Bootstrap, *info)
+	}
+	if c.Remembered, err = n.recallPeers(); err != nil {
+		return err
+	}
+	n.overlay, err = overlay.New(ctx, c)
+	return err
+}
+
+// connect makes the three parts and draws the arrows between them.
+func (n *Node) connect(ctx context.Context) {
+	log, book := n.config.Log, new(correlate.Book)
+	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
+		open: n.config.Open, counters: &n.counters}
+	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
+		Receive: func(ctx context.Context, _ peer.ID, payload []byte) broadcast.Verdict {
+			return n.actor.receive(ctx, payload)
+		},
+	})
+	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
+		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
+		raise: func(ctx context.Context, alert []byte) {
+			if n.actor.receive(ctx, alert) != broadcast.Fresh {
+				return
+			}
+			if err := n.broadcast.Publish(ctx, alert); err != nil {
+				log.Error("alert not spread", "error", err)
+			}
+		}}
+	n.outbox = &outbox{log: log, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
+		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept),
+		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
+	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,
+		home: func(key event.Key, tallies []event.Tally) {
+			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{{Member: n.member.Member(), Tallies: tallies}}) {
+				n.actor.home(ctx, v)
+			}
+		},
+		send:  n.outbox.put,
+		share: sharing(n.config.Open)})
+	n.overlay.Handle(
+		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
+			return n.judge.receive(ctx, from == n.overlay.ID(), hash, payload)
+		},
+		n.broadcast.Receive)
+	for _, s := range n.config.Sources {
+		n.sources = append(n.sources, newSource(s, log, func(ctx context.Context, seen sighting) error {
+			select {
+			case n.observer.sightings <- seen:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}))
+	}
+}
+
+// serve answers people and scripts.
+func (n *Node) serve(ctx context.Context, running *errgroup.Group) error {
+	if n.config.Control != "" {
+		l, err := control.Listen(n.config.Control)
+		if err != nil {
+			return err
+		}
+		running.Go(func() error { return control.Serve(ctx, l, control.Local(n)) })
+	}
+	if n.config.HTTP != "" {
+		l, err := net.Listen("tcp", n.config.HTTP)
+		if err != nil {
+			return fmt.Errorf("listen on --http %s: %w", n.config.HTTP, err)
+		}
+		running.Go(func() error { return control.Serve(ctx, l, control.Public(n)) })
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package node
+
+import (
+	"context"
+	"time"
+)
+
+// meet follows members as they come and go: reports go to who is nearest now.
+func (n *Node) meet(ctx context.Context) error {
+	for {
+		select {
+		case <-n.overlay.Changed():
+			n.rememberPeers()
+			n.outbox.rerouted(ctx)
+		case <-time.After(time.Until(nextSalt(time.Now()))):
+			n.outbox.rerouted(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// nextSalt is shortly after the next change of the day's salt, when every key has
+// moved.
+func nextSalt(now time.Time) time.Time {
+	return now.UTC().Truncate(24 * time.Hour).Add(24*time.Hour + time.Second)
+}
+
+// keep does what is due from time to time.
+func (n *Node) keep(ctx context.Context) error {
+	n.reconcile(ctx, n.started)
+	commit := time.NewTicker(commitEvery)
+	defer commit.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	failing := false
+	for {
+		select {
+		case <-commit.C:
+			err := n.actor.keep(n.store.Alerts)
+			if err != nil && !failing {
+				n.config.Log.Error("alerts are not kept; they are shown and acted on all the same", "error", err)
+			}
+			failing = err != nil
+		case now := <-sweep.C:
+			n.judge.sweep(now)
+			n.actor.again(ctx)
+			n.reconcile(ctx, now)
+			if _, err := n.store.Prune(now.Add(-archiveLife)); err != nil {
+				n.counters.storeFailures.Add(1)
+			}
+		case <-ctx.Done():
+			return n.actor.keep(n.store.Alerts)
+		}
+	}
+}
+
+// reconcile brings the blocks in line with the kernel and with what this host
+// is now: its addresses, its administrators, the names of the allow-list.
+func (n *Node) reconcile(ctx context.Context, now time.Time) {
+	restored, err := n.blocks.Reconcile(ctx, now)
+	if err != nil && ctx.Err() == nil {
+		n.config.Log.Error("blocks not reconciled with this host", "error", err)
+	}
+	if restored > 0 {
+		n.config.Log.Warn("blocks were missing in the kernel and are back; `komondor block flush` ends them for good", "blocks", restored)
+	}
+}
