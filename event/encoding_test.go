@@ -142,7 +142,7 @@ func TestDecodeAlert(t *testing.T) {
 		{"as many reports as there may be, as large as they may be", evidence(MaxEvidence, MaxReport), ""},
 		{"no report", nil, "carries 0 reports"},
 		{"one too many", evidence(MaxEvidence+1, 1), "carries 33 reports"},
-		{"too large", evidence(1, MaxAlert), "over the 65536"},
+		{"too large", evidence(1, MaxAlert), "over the 61440"},
 		{"one member twice", twice, "evidence counts once"},
 	} {
 		want := Alert{Federation: "f", Rule: "r", Key: Key{BySource, "203.0.113.9"}, Episode: 5, Evidence: c.evidence}

@@ -7,8 +7,12 @@ import (
 
 // meet follows members as they come and go: reports go to who is nearest now.
 func (n *Node) meet(ctx context.Context) error {
+	again := time.NewTicker(sweepEvery) // routes end by time too
+	defer again.Stop()
 	for {
 		select {
+		case <-again.C:
+			n.outbox.rerouted(ctx)
 		case <-n.overlay.Changed():
 			n.rememberPeers()
 			n.outbox.rerouted(ctx)

@@ -55,7 +55,7 @@ func isSnortJSON(line []byte) bool {
 
 func (p *snortJSONParser) Parse(line Line) (ev event.Event, ok bool, err error) {
 	if !isSnortJSON(line.Bytes) {
-		return ev, false, nil
+		return ev, false, wantObject("snort3-json", line.Bytes)
 	}
 	var s snortJSONAlert
 	if err := json.Unmarshal(withoutLeadingComma(line.Bytes), &s); err != nil {

@@ -69,7 +69,7 @@ type evePeer struct {
 
 func (p *suricataParser) Parse(line Line) (ev event.Event, ok bool, err error) {
 	if !bytes.Contains(line.Bytes, []byte(`"event_type":"alert"`)) && !bytes.Contains(line.Bytes, []byte(`"event_type": "alert"`)) {
-		return ev, false, nil
+		return ev, false, wantObject("suricata", line.Bytes)
 	}
 	var r eveRecord
 	if err := json.Unmarshal(line.Bytes, &r); err != nil {

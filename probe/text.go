@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -20,6 +21,22 @@ func text(b []byte) string {
 	return strings.ToValidUTF8(string(b[:min(len(b), maxText)]), "\uFFFD")
 }
 
+// texts makes strings as text does, and keeps some of the latest: the lines of one
+// attempt repeat its process and its user, and attackers the same few names. What
+// hostile names can do is drive others out.
+type texts [256]string
+
+func (t *texts) text(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	kept := &t[(uint(b[0])*31+uint(b[len(b)/2])*7+uint(b[len(b)-1])+uint(len(b))*64)%uint(len(t))]
+	if *kept != string(b) {
+		*kept = text(b)
+	}
+	return *kept
+}
+
 // beginning quotes the first 80 bytes of a line for an error message.
 func beginning(line []byte) string {
 	if len(line) <= 80 {
@@ -31,6 +48,30 @@ func beginning(line []byte) string {
 // malformed is the error on a line that claims to be a record of a format.
 func malformed(format string, line []byte, reason error) error {
 	return fmt.Errorf("%s record %s: %w", format, beginning(line), reason)
+}
+
+// trimBlanks is bytes.TrimLeft for blanks, which it looks for in every line.
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && b[0] == ' ' {
+		b = b[1:]
+	}
+	return b
+}
+
+// cutPrefix and cutSuffix are those of bytes, but compare with a short constant
+// in place.
+func cutPrefix(b []byte, prefix string) (rest []byte, ok bool) {
+	if len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix {
+		return b[len(prefix):], true
+	}
+	return b, false
+}
+
+func cutSuffix(b []byte, suffix string) (rest []byte, ok bool) {
+	if n := len(b) - len(suffix); n >= 0 && string(b[n:]) == suffix {
+		return b[:n], true
+	}
+	return b, false
 }
 
 // number reads an unsigned decimal number that fills b, at most nine digits.
@@ -115,9 +156,7 @@ func cutPeer(b []byte) (before, host []byte, n uint16, ok bool) {
 		}
 		end = i - len(word)
 	}
-	for i = end; i > 0 && b[i-1] != ' '; {
-		i--
-	}
+	i = bytes.LastIndexByte(b[:end], ' ') + 1
 	return b[:max(i-1, 0)], b[i:end], n, true
 }
 
@@ -139,7 +178,7 @@ func lastFrom(b []byte) (name []byte, from event.Endpoint, ok bool) {
 	if !ok {
 		return nil, from, false
 	}
-	if name, ok = bytes.CutSuffix(name, []byte(" from")); !ok {
+	if name, ok = cutSuffix(name, " from"); !ok {
 		return nil, from, false
 	}
 	from.Port = n
@@ -153,4 +192,16 @@ func cutLast(b []byte, sep string) (before, after []byte, ok bool) {
 		return b, nil, false
 	}
 	return b[:i], b[i+len(sep):], true
+}
+
+var errNoObject = errors.New("no JSON object, of which each line has one")
+
+// wantObject returns an error for a line that is neither blank nor the beginning
+// of a JSON object: the file is of another format, or damaged.
+func wantObject(format string, line []byte) error {
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 || line[0] == '{' {
+		return nil
+	}
+	return malformed(format, line, errNoObject)
 }

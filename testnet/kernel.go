@@ -48,5 +48,5 @@ func WatchKernel() (elements chan Added, stop func(), err error) {
 			}
 		}
 	}()
-	return elements, func() { monitor.Close(); <-done; conn.CloseLasting() }, nil
+	return elements, func() { monitor.Close(); <-done; _ = conn.CloseLasting() }, nil
 }

@@ -49,6 +49,9 @@ Formats:
 func summary(cmd *cobra.Command, s control.Source) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s (%s): %d lines, %d events, %d malformed, %d cut\n",
 		s.Path, s.Format, s.Lines, s.Events, s.Malformed, s.Truncated)
+	if s.Lines > 0 && s.Events == 0 && s.Malformed == 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "  no evidence in any line: is it really %s?\n", s.Format)
+	}
 	for _, example := range s.Examples {
 		fmt.Fprintf(cmd.ErrOrStderr(), "  %s\n", printable(example))
 	}
