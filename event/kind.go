@@ -27,28 +27,23 @@ const (
 	ScanPort Kind = "scan.port" // an IDS saw a port scan or sweep
 )
 
-// severities are the points of the kinds by default (DESIGN: one table, which a
-// federation's policy can override). The kinds that prove intent most weigh most.
-var severities = map[Kind]int{
-	SSHLoginFailed:    2,
-	SSHPAMFailed:      0,
-	SSHUserInvalid:    3,
-	SSHUserRefused:    3,
-	SSHTriesExceeded:  5,
-	SSHPenalty:        3,
-	SSHPreauthClosed:  1,
-	SSHPreauthTimeout: 2,
-	SSHProtocol:       2,
-	SSHLoginAccepted:  -5,
-	IDSHigh:           5,
-	IDSMedium:         3,
-	IDSLow:            1,
-	IDSInfo:           0,
-	ScanPort:          2,
+// Severity returns the kind's default points, which a federation's policy can
+// override. The kinds that prove intent most weigh most; an unknown kind has none.
+func (k Kind) Severity() int {
+	switch k {
+	case SSHTriesExceeded, IDSHigh:
+		return 5
+	case SSHUserInvalid, SSHUserRefused, SSHPenalty, IDSMedium:
+		return 3
+	case SSHLoginFailed, SSHPreauthTimeout, SSHProtocol, ScanPort:
+		return 2
+	case SSHPreauthClosed, IDSLow:
+		return 1
+	case SSHLoginAccepted:
+		return -5
+	}
+	return 0 // SSHPAMFailed, IDSInfo
 }
-
-// Severity returns the kind's default points; an unknown kind has none.
-func (k Kind) Severity() int { return severities[k] }
 
 // Matches reports whether the kind is the pattern, or lies below a pattern that
 // ends in ".*".

@@ -62,15 +62,14 @@ func (p *journaldParser) Parse(line Line) (ev event.Event, ok bool, err error) {
 		pid = e.SyslogPID.first()
 	}
 	for _, message := range messages {
-		found := p.log.read(process, pid, message)
-		if found == nil {
+		if !p.log.read(process, pid, message, &ev) {
 			continue
 		}
-		if found.Time, err = e.time(); err != nil {
-			return ev, false, malformed("journald", line.Bytes, err)
+		if ev.Time, err = e.time(); err != nil {
+			return event.Event{}, false, malformed("journald", line.Bytes, err)
 		}
-		found.Sensor, found.File, found.Line = "journald", line.File, line.Number
-		return *found, true, nil
+		ev.Sensor, ev.File, ev.Line = "journald", line.File, line.Number
+		return ev, true, nil
 	}
 	return ev, false, nil
 }

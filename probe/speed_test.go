@@ -3,11 +3,12 @@ package probe
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/komondor/komondor/probe/follow"
 )
 
 // TestNoAllocations holds what the design promises: a line that is no evidence
@@ -88,79 +89,23 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// process is the lines that one process has yet to write.
-type process struct {
-	tag      string
-	pid      int
-	messages []string
-}
-
-// connection makes the lines of one connection, or of a cron job.
-func connection(r *rand.Rand, pid int, ip string, port int, user string) process {
-	peer := fmt.Sprintf("%s port %d", ip, port)
-	pam := "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=" + ip
-	var m []string
-	switch r.IntN(10) {
-	case 0:
-		return process{"CRON", pid, []string{
-			"pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
-			"pam_unix(cron:session): session closed for user root"}}
-	case 1:
-		m = []string{
-			"Accepted publickey for alice from " + peer + " ssh2: ED25519 SHA256:0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg",
-			"pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)",
-			"Received disconnect from " + peer + ":11: disconnected by user",
-			"Disconnected from user alice " + peer,
-			"pam_unix(sshd:session): session closed for user alice"}
-	case 2, 3, 4:
-		m = []string{
-			pam + "  user=root",
-			"Failed password for root from " + peer + " ssh2",
-			"Failed password for root from " + peer + " ssh2",
-			"Received disconnect from " + peer + ":11: Bye Bye [preauth]",
-			"Disconnected from authenticating user root " + peer + " [preauth]"}
-	case 5:
-		m = []string{
-			"error: kex_exchange_identification: Connection closed by remote host",
-			"Connection closed by " + peer}
-	default:
-		m = []string{
-			"Invalid user " + user + " from " + peer,
-			"pam_unix(sshd:auth): check pass; user unknown",
-			pam,
-			"Failed password for invalid user " + user + " from " + peer + " ssh2",
-			"Connection closed by invalid user " + user + " " + peer + " [preauth]"}
-	}
-	return process{"sshd", pid, m}
-}
-
 // mix makes a log of n lines as a server under attack writes it, with sources
 // and users in great number.
 func mix(format string, n int) []byte {
+	ssh := newSSHMix(1)
+	if format == "sshd" {
+		return ssh.log(n)
+	}
 	r := rand.New(rand.NewPCG(1, 2))
-	users := strings.Fields("root admin oracle postgres test ubuntu git pi www-data ftpuser")
 	var b bytes.Buffer
-	var open []process
 	at := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	for i := range n {
 		at = at.Add(time.Duration(r.IntN(80)) * time.Millisecond)
 		ip := fmt.Sprintf("203.%d.113.%d", r.IntN(28), 1+r.IntN(250))
-		port, user := 1024+r.IntN(60000), users[r.IntN(len(users))]
+		port := 1024 + r.IntN(60000)
 		switch format {
-		case "sshd", "journald":
-			// Four of five connections are attacks, some of them at once.
-			if len(open) < 4 {
-				open = append(open, connection(r, 1000+i, ip, port, user))
-			}
-			c := r.IntN(len(open))
-			tag, pid, message := open[c].tag, open[c].pid, open[c].messages[0]
-			if open[c].messages = open[c].messages[1:]; len(open[c].messages) == 0 {
-				open = slices.Delete(open, c, c+1)
-			}
-			if format == "sshd" {
-				fmt.Fprintf(&b, "%s gate %s[%d]: %s\n", at.Format(time.Stamp), tag, pid, message)
-				break
-			}
+		case "journald":
+			at, tag, pid, message := ssh.next()
 			fmt.Fprintf(&b, `{"__CURSOR":"s=0;i=%x","__REALTIME_TIMESTAMP":"%d","_BOOT_ID":"0123456789abcdef0123456789abcdef","_TRANSPORT":"syslog","PRIORITY":"6","SYSLOG_IDENTIFIER":"%s","_PID":"%d","_UID":"0","_COMM":"%s","_EXE":"/usr/sbin/sshd","_SYSTEMD_UNIT":"ssh.service","_HOSTNAME":"gate","MESSAGE":"%s"}`+"\n",
 				i, at.UnixMicro(), tag, pid, tag, message)
 		case "snort-fast":
@@ -193,6 +138,7 @@ func BenchmarkParse(b *testing.B) {
 			events := 0
 			b.SetBytes(int64(len(log)))
 			b.ReportAllocs()
+			start := cpuSeconds()
 			for b.Loop() {
 				p := f.New(Clock{Zone: time.UTC})
 				for i, line := range split {
@@ -203,9 +149,35 @@ func BenchmarkParse(b *testing.B) {
 					}
 				}
 			}
-			seconds := b.Elapsed().Seconds()
-			b.ReportMetric(float64(b.N*len(split))/seconds, "lines/s")
+			b.ReportMetric(float64(b.N*len(split))/(cpuSeconds()-start), "lines/cpu-s")
 			b.ReportMetric(float64(events)/float64(b.N*len(split)), "events/line")
 		})
 	}
+}
+
+// BenchmarkSSHD reads a log of sshd's with a plain line scan and with the parser
+// by turns, and reports the best of each: on a machine that is shared, also with
+// other virtual ones, a round of a few milliseconds may be left alone.
+func BenchmarkSSHD(b *testing.B) {
+	const lines = 20_000
+	log, f := newSSHMix(1).log(lines), sshdFormat()
+	scan, parse := math.Inf(1), math.Inf(1)
+	round := func(handle func(follow.Line) error) float64 {
+		start := cpuSeconds()
+		if err := follow.Lines(b.Context(), bytes.NewReader(log), 0, handle); err != nil {
+			b.Fatal(err)
+		}
+		return cpuSeconds() - start
+	}
+	for b.Loop() {
+		scan = min(scan, round(func(follow.Line) error { return nil }))
+		p := f.New(testClock)
+		parse = min(parse, round(func(l follow.Line) error {
+			_, _, err := p.Parse(Line{File: "auth.log", Number: l.Number, Bytes: l.Bytes})
+			return err
+		}))
+	}
+	b.ReportMetric(lines/scan, "scanned/cpu-s")
+	b.ReportMetric(lines/parse, "parsed/cpu-s")
+	b.ReportMetric(parse/scan, "parse/scan")
 }

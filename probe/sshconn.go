@@ -14,7 +14,7 @@ import (
 // session ("user NAME IP port N", or nobody named and not before login) is not
 // evidence, and ok is false for it. Versions before 7.2 write no port, and no
 // user either.
-func (m *sshMessage) connection(b []byte, ev *event.Event) bool {
+func (m *sshMessage) connection(b []byte) bool {
 	who, host, n, ok := cutPeer(b)
 	if !ok {
 		return false
@@ -30,45 +30,45 @@ func (m *sshMessage) connection(b []byte, ev *event.Event) bool {
 	if named == (len(who) == 0) || named && n == 0 || !named && !m.preauth {
 		return false
 	}
-	ev.Source.Port = n
-	ev.Source.Addr, ok = address(host)
+	m.source.Port = n
+	m.source.Addr, ok = address(host)
 	return ok
 }
 
 // closed reads the whole rest as a connection that ended before a login.
-func closed(m *sshMessage, ev *event.Event) bool {
-	ev.Kind = event.SSHPreauthClosed
-	return m.connection(m.text, ev)
+func closed(m *sshMessage) bool {
+	m.kind = event.SSHPreauthClosed
+	return m.connection(m.text)
 }
 
 // timedOut reads "… timed out"; at higher log levels every connection has a line
 // that begins alike.
-func timedOut(m *sshMessage, ev *event.Event) bool {
-	who, ok := bytes.CutSuffix(m.text, []byte(" timed out"))
-	ev.Kind = event.SSHPreauthTimeout
-	return ok && m.connection(who, ev)
+func timedOut(m *sshMessage) bool {
+	who, ok := cutSuffix(m.text, " timed out")
+	m.kind = event.SSHPreauthTimeout
+	return ok && m.connection(who)
 }
 
 // disconnecting reads "… : REASON" where sshd hangs up for the client's deeds.
-func disconnecting(m *sshMessage, ev *event.Event) bool {
+func disconnecting(m *sshMessage) bool {
 	const change = ": Change of username or service not allowed: ("
-	who, ok := bytes.CutSuffix(m.text, []byte(": Too many authentication failures"))
-	ev.Kind = event.SSHTriesExceeded
+	who, ok := cutSuffix(m.text, ": Too many authentication failures")
+	m.kind = event.SSHTriesExceeded
 	if !ok {
 		// The names that follow are the client's choice: one occurrence only.
 		if bytes.Count(m.text, []byte(change)) != 1 {
 			return false
 		}
 		who, _, _ = bytes.Cut(m.text, []byte(change))
-		ev.Kind, ev.Detail = event.SSHProtocol, "change of user name or service"
+		m.kind, m.remark = event.SSHProtocol, "change of user name or service"
 	}
-	return m.connection(who, ev)
+	return m.connection(who)
 }
 
 // receivedDisconnect reads "IP port N:CODE: MESSAGE" or, before 7.2, "IP: CODE:
 // MESSAGE"; the client chooses the code and the message. Only the codes of a
 // failed login are evidence: 11, by application, is how anybody leaves.
-func receivedDisconnect(m *sshMessage, ev *event.Event) bool {
+func receivedDisconnect(m *sshMessage) bool {
 	who, message, ok := bytes.Cut(m.text, []byte(": "))
 	if !ok {
 		return false
@@ -80,7 +80,7 @@ func receivedDisconnect(m *sshMessage, ev *event.Event) bool {
 			code, message, _ = bytes.Cut(message, []byte(": "))
 		}
 		who = host
-		if ev.Source.Port, ok = port(n); !ok {
+		if m.source.Port, ok = port(n); !ok {
 			return false
 		}
 	} else {
@@ -95,31 +95,31 @@ func receivedDisconnect(m *sshMessage, ev *event.Event) bool {
 	default:
 		return false
 	}
-	ev.Kind, m.detail = event.SSHPreauthClosed, message
-	ev.Source.Addr, ok = address(who)
+	m.kind, m.detail = event.SSHPreauthClosed, message
+	m.source.Addr, ok = address(who)
 	return ok
 }
 
 // refusedConnection reads "HOST (IP)" of the TCP wrappers, where HOST can begin
 // with what the client's ident service says.
-func refusedConnection(m *sshMessage, ev *event.Event) bool {
+func refusedConnection(m *sshMessage) bool {
 	_, host, ok := cutLast(m.text, " (")
-	host, closed := bytes.CutSuffix(host, []byte(")"))
-	ev.Kind, ev.Detail = event.SSHPenalty, "refused by hosts.deny"
+	host, closed := cutSuffix(host, ")")
+	m.kind, m.remark = event.SSHPenalty, "refused by hosts.deny"
 	var isAddr bool
-	ev.Source.Addr, isAddr = address(host)
+	m.source.Addr, isAddr = address(host)
 	return ok && closed && isAddr
 }
 
 // bannerFailure reads "IP port N: REASON" before the key exchange.
-func bannerFailure(m *sshMessage, ev *event.Event) bool {
+func bannerFailure(m *sshMessage) bool {
 	m.preauth = true
-	return protocolFailure(m, ev)
+	return protocolFailure(m)
 }
 
 // protocolFailure reads "[invalid user NAME |authenticating user NAME ]IP port
 // N: REASON".
-func protocolFailure(m *sshMessage, ev *event.Event) bool {
+func protocolFailure(m *sshMessage) bool {
 	who, reason, ok := cutLast(m.text, ": ")
 	if !ok || !m.preauth {
 		return false
@@ -130,42 +130,42 @@ func protocolFailure(m *sshMessage, ev *event.Event) bool {
 	default:
 		return false // the network's or the server's fault: "Broken pipe", "out of memory"
 	}
-	ev.Kind, m.detail = event.SSHProtocol, reason
-	return m.connection(who, ev)
+	m.kind, m.detail = event.SSHProtocol, reason
+	return m.connection(who)
 }
 
 // noCommonAlgorithm reads "IP[ port N]: no matching WHAT found. Their offer: …".
-func noCommonAlgorithm(m *sshMessage, ev *event.Event) bool {
+func noCommonAlgorithm(m *sshMessage) bool {
 	who, what, ok := bytes.Cut(m.text, []byte(": "))
 	if !ok || !bytes.HasPrefix(what, []byte("no matching ")) {
 		return false
 	}
-	ev.Kind, m.detail = event.SSHProtocol, what
-	ev.Source, ok = peer(who)
+	m.kind, m.detail = event.SSHProtocol, what
+	m.source, ok = peer(who)
 	return ok
 }
 
 // badVersion reads "'VERSION' from IP[ port N]".
-func badVersion(m *sshMessage, ev *event.Event) bool {
+func badVersion(m *sshMessage) bool {
 	_, from, ok := lastFrom(m.text)
-	ev.Kind, ev.Source = event.SSHProtocol, from
+	m.kind, m.source = event.SSHProtocol, from
 	return ok
 }
 
 // noVersion reads "IP[ port N]".
-func noVersion(m *sshMessage, ev *event.Event) bool {
+func noVersion(m *sshMessage) bool {
 	from, ok := peer(m.text)
-	ev.Kind, ev.Source = event.SSHProtocol, from
+	m.kind, m.source = event.SSHProtocol, from
 	return ok
 }
 
 // probed reads "IP port N with VERSION.  Don't panic.".
-func probed(m *sshMessage, ev *event.Event) bool {
+func probed(m *sshMessage) bool {
 	who, _, ok := bytes.Cut(m.text, []byte(" with "))
 	if !ok {
 		who, _, _ = bytes.Cut(m.text, []byte(". "))
 	}
 	from, ok := peer(who)
-	ev.Kind, ev.Source = event.SSHProtocol, from
+	m.kind, m.source = event.SSHProtocol, from
 	return ok
 }

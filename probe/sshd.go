@@ -39,15 +39,14 @@ func (p *sshdParser) Parse(line Line) (ev event.Event, ok bool, err error) {
 	if !isSSHD(h.process) {
 		return ev, false, nil
 	}
-	found := p.log.read(h.process, h.pid, h.message)
-	if found == nil {
+	if !p.log.read(h.process, h.pid, h.message, &ev) {
 		return ev, false, nil
 	}
-	if found.Time, err = p.clock.read(&h); err != nil {
-		return ev, false, malformed("sshd", line.Bytes, err)
+	if ev.Time, err = p.clock.read(&h); err != nil {
+		return event.Event{}, false, malformed("sshd", line.Bytes, err)
 	}
-	found.Sensor, found.File, found.Line = "sshd", line.File, line.Number
-	return *found, true, nil
+	ev.Sensor, ev.File, ev.Line = "sshd", line.File, line.Number
+	return ev, true, nil
 }
 
 // Flush has nothing to return: every event of sshd's is one line.

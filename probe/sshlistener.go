@@ -11,30 +11,30 @@ import (
 
 // graceExceeded reads "IP port N", or from 9.8, by the listener, "connection
 // from IP to LOCAL, pid = N[ (early)]".
-func graceExceeded(m *sshMessage, ev *event.Event) bool {
-	ev.Kind = event.SSHPreauthTimeout
-	pair, ok := bytes.CutPrefix(m.text, []byte("connection from "))
+func graceExceeded(m *sshMessage) bool {
+	m.kind = event.SSHPreauthTimeout
+	pair, ok := cutPrefix(m.text, "connection from ")
 	if !ok {
-		ev.Source, ok = peer(m.text)
+		m.source, ok = peer(m.text)
 		return ok
 	}
 	pair, pid, ok := bytes.Cut(pair, []byte(", pid = "))
 	pid, _, _ = bytes.Cut(pid, []byte(" "))
-	return ok && m.childPID(pid) && fromTo(pair, ev)
+	return ok && m.childPID(pid) && m.fromTo(pair)
 }
 
 // fromTo reads "IP to LOCAL".
-func fromTo(b []byte, ev *event.Event) bool {
+func (m *sshMessage) fromTo(b []byte) bool {
 	from, to, ok1 := bytes.Cut(b, []byte(" to "))
 	var ok2 bool
-	ev.Source.Addr, ok2 = address(from)
-	ev.Target.Addr, _ = address(to)
+	m.source.Addr, ok2 = address(from)
+	m.target.Addr, _ = address(to)
 	return ok1 && ok2
 }
 
 // crashed reads the listener's "N unpriv child crash for connection from IP to
 // LOCAL[ (early)]" and "N for connection from IP to LOCAL killed by signal S".
-func crashed(m *sshMessage, ev *event.Event) bool {
+func crashed(m *sshMessage) bool {
 	pid, rest, ok := bytes.Cut(m.text, []byte(" "))
 	what, pair, ok2 := bytes.Cut(rest, []byte("for connection from "))
 	if !ok || !ok2 || !m.childPID(pid) {
@@ -44,13 +44,13 @@ func crashed(m *sshMessage, ev *event.Event) bool {
 	if !killed && string(what) != "unpriv child crash " {
 		return false
 	}
-	ev.Kind, ev.Detail = event.SSHProtocol, "crashed its session"
-	return fromTo(bytes.TrimSuffix(pair, []byte(" (early)")), ev)
+	m.kind, m.remark = event.SSHProtocol, "crashed its session"
+	return m.fromTo(bytes.TrimSuffix(pair, []byte(" (early)")))
 }
 
 // droppedConnection reads the listener's "N from [IP]:PORT on [LOCAL]:PORT
 // penalty: REASON". Other reasons than a penalty mean that the server is busy.
-func droppedConnection(m *sshMessage, ev *event.Event) bool {
+func droppedConnection(m *sshMessage) bool {
 	m.listener = true
 	_, rest, ok1 := bytes.Cut(m.text, []byte(" from "))
 	from, rest, ok2 := bytes.Cut(rest, []byte(" on "))
@@ -58,9 +58,9 @@ func droppedConnection(m *sshMessage, ev *event.Event) bool {
 	if !ok1 || !ok2 || !ok3 {
 		return false
 	}
-	ev.Kind, m.detail = event.SSHPenalty, reason
-	ev.Target, _ = bracketed(to)
-	ev.Source, ok1 = bracketed(from)
+	m.kind, m.detail = event.SSHPenalty, reason
+	m.target, _ = bracketed(to)
+	m.source, ok1 = bracketed(from)
 	return ok1
 }
 
@@ -80,7 +80,7 @@ func bracketed(b []byte) (e event.Endpoint, ok bool) {
 // penalised reads "ipv4: new IP/BITS active penalty of N seconds for penalty:
 // REASON" and "IP/BITS: activating ipv4 penalty of N seconds for penalty:
 // REASON". A penalty for a whole network (PerSourceNetBlockSize) blames nobody.
-func penalised(m *sshMessage, ev *event.Event) bool {
+func penalised(m *sshMessage) bool {
 	m.listener = true
 	what, reason, ok := bytes.Cut(m.text, []byte(" seconds for penalty: "))
 	if !ok {
@@ -95,11 +95,11 @@ func penalised(m *sshMessage, ev *event.Event) bool {
 	}
 	host, mask, ok := bytes.Cut(network, []byte("/"))
 	bits, isNumber := number(mask)
-	ev.Kind, m.detail = event.SSHPenalty, reason
+	m.kind, m.detail = event.SSHPenalty, reason
 	addr, isAddr := address(host)
 	if !ok || !isNumber || !isAddr || addr.Is4() && bits != 32 || addr.Is6() && bits < 64 {
 		return false
 	}
-	ev.Source.Addr = addr
+	m.source.Addr = addr
 	return true
 }

@@ -19,8 +19,8 @@ type sshLog struct {
 	// What is being read: kept here and not on the stack, so that lines that
 	// turn out not to be evidence cost no allocation.
 	message sshMessage
-	event   event.Event
-	attempt string // the last one; its lines mostly come together
+	users   texts
+	pids    texts
 }
 
 // sshMessage is one message without its prefixes and suffixes.
@@ -31,22 +31,28 @@ type sshMessage struct {
 	// listener: the line is the listening process's, not the connection's.
 	listener bool
 	pid      []byte
-	// user and detail are what the reader found, not yet valid text.
-	user, detail []byte
+
+	// What the reader found. User and detail are not yet valid text; remark is
+	// a detail in our own words.
+	kind           event.Kind
+	source, target event.Endpoint
+	count          int
+	user, detail   []byte
+	remark         string
 }
 
-// read returns the event that a message is evidence of, without its time and
-// whence it came, or nil. It is valid until the next call.
-func (l *sshLog) read(process, pid, message []byte) *event.Event {
+// read fills in the event that a message is evidence of, but for its time and
+// whence it came. The event must be empty, and is left alone if there is none.
+func (l *sshLog) read(process, pid, message []byte, ev *event.Event) (ok bool) {
 	count, message := repetitions(message)
-	message, preauth := bytes.CutSuffix(message, []byte(" [preauth]"))
+	message, preauth := cutSuffix(message, " [preauth]")
 	form, rest := sshFormOf(message)
 	if form == nil {
-		return nil
+		return false
 	}
 	if form.beforeKex {
 		l.remember(pid)
-		return nil
+		return false
 	}
 	if form.closing && !preauth {
 		// Without the suffix this is the end of a session, unless the client
@@ -54,30 +60,26 @@ func (l *sshLog) read(process, pid, message []byte) *event.Event {
 		// program names the user in the end of a session.
 		preauth = l.forget(pid) || len(process) > len("sshd")
 	}
-	m, ev := &l.message, &l.event
-	m.text, m.preauth, m.pid = rest, preauth, pid
-	m.listener, m.user, m.detail = false, nil, nil
-	*ev = event.Event{Count: 1}
-	if !form.read(m, ev) {
-		return nil
+	m := &l.message
+	m.text, m.preauth, m.listener, m.pid = rest, preauth, false, pid
+	m.source, m.target, m.count = event.Endpoint{}, event.Endpoint{}, 1
+	m.user, m.detail, m.remark = nil, nil, ""
+	if !form.read(m) {
+		return false
 	}
-	ev.Count *= count
-	if m.user != nil {
-		ev.User = text(m.user)
-	}
+	ev.Kind, ev.Severity, ev.Count = m.kind, m.kind.Severity(), m.count*count
+	ev.Source, ev.Target = m.source, m.target
+	ev.Proof = event.Handshake // sshd only ever hears of a connection that was established
+	ev.Protocol = "tcp"
+	ev.User = l.users.text(m.user)
+	ev.Detail = m.remark
 	if m.detail != nil {
 		ev.Detail = text(m.detail)
 	}
-	ev.Severity = ev.Kind.Severity()
-	ev.Proof = event.Handshake // sshd only ever hears of a connection that was established
-	ev.Protocol = "tcp"
 	if !m.listener {
-		if l.attempt != string(m.pid) {
-			l.attempt = text(m.pid)
-		}
-		ev.Attempt = l.attempt
+		ev.Attempt = l.pids.text(m.pid)
 	}
-	return ev
+	return true
 }
 
 // repetitions strips what syslog daemons wrap around a message: rsyslog's
@@ -90,10 +92,10 @@ func repetitions(message []byte) (count int, _ []byte) {
 	if len(message) == 0 || message[0] != 'm' && message[0] != '[' {
 		return count, message
 	}
-	if rest, ok := bytes.CutPrefix(message, []byte("message repeated ")); ok {
+	if rest, ok := cutPrefix(message, "message repeated "); ok {
 		times, inner, ok := bytes.Cut(rest, []byte(" times: ["))
 		n, isNumber := number(times)
-		if inner, closed := bytes.CutSuffix(inner, []byte("]")); ok && isNumber && n > 0 && closed {
+		if inner, closed := cutSuffix(inner, "]"); ok && isNumber && n > 0 && closed {
 			count, message = n, bytes.Trim(inner, " ")
 		}
 	}
@@ -108,22 +110,20 @@ func repetitions(message []byte) (count int, _ []byte) {
 // sshForm is one form of message: what it begins with, and who reads the rest.
 type sshForm struct {
 	prefix    string
-	read      func(m *sshMessage, ev *event.Event) bool
+	read      func(m *sshMessage) bool
 	beforeKex bool // has no address; announces a closing line that has it
 	closing   bool // the same line ends a session and a connection before login
 }
 
 // sshForms lists every message that can be evidence; no prefix is the beginning
-// of another.
+// of another. Of those with the same first letter, the commonest comes first.
 var sshForms = [...]sshForm{
 	{prefix: "Failed ", read: failedLogin},
 	{prefix: "Accepted ", read: acceptedLogin},
 	{prefix: "Invalid user ", read: invalidUser},
 	{prefix: "Illegal user ", read: invalidUser}, // before 3.9
 	{prefix: "User ", read: refusedUser},
-	{prefix: "ROOT LOGIN REFUSED FROM ", read: refusedRoot},
 	{prefix: "maximum authentication attempts exceeded for ", read: triesExceeded},
-	{prefix: "Disconnecting ", read: disconnecting},
 	{prefix: "pam_", read: pamFailure},
 	{prefix: "PAM: ", read: pamError},
 	{prefix: "PAM ", read: pamMore},
@@ -131,7 +131,9 @@ var sshForms = [...]sshForm{
 	{prefix: "Connection reset by ", read: closed, closing: true},
 	{prefix: "Disconnected from ", read: closed, closing: true},
 	{prefix: "Connection from ", read: timedOut, closing: true},
+	{prefix: "Disconnecting ", read: disconnecting},
 	{prefix: "Received disconnect from ", read: receivedDisconnect},
+	{prefix: "ROOT LOGIN REFUSED FROM ", read: refusedRoot},
 	{prefix: "Timeout before authentication for ", read: graceExceeded},
 	{prefix: "drop connection #", read: droppedConnection},
 	{prefix: "srclimit_penalise: ", read: penalised},

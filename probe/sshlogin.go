@@ -9,14 +9,14 @@ import (
 // The messages about logins. Each reader gets what follows the form's prefix.
 
 // failedLogin reads "METHOD for [invalid user ]NAME from IP port N ssh2[: …]".
-func failedLogin(m *sshMessage, ev *event.Event) bool {
+func failedLogin(m *sshMessage) bool {
 	method, account, ok := cutMethod(m.text)
 	if !ok {
 		return false
 	}
-	account, unknown := bytes.CutPrefix(account, []byte("invalid user "))
+	account, unknown := cutPrefix(account, "invalid user ")
 	if !unknown {
-		account, unknown = bytes.CutPrefix(account, []byte("illegal user ")) // before 3.9
+		account, unknown = cutPrefix(account, "illegal user ") // before 3.9
 	}
 	method, _, _ = bytes.Cut(method, []byte("/"))
 	adds := false // whether sshd adds details of the client's choice at the end
@@ -31,18 +31,18 @@ func failedLogin(m *sshMessage, ev *event.Event) bool {
 		adds = true
 	}
 	user, from, ok := loginPeer(account, adds)
-	ev.Kind, m.user, ev.Source = event.SSHLoginFailed, user, from
+	m.kind, m.user, m.source = event.SSHLoginFailed, user, from
 	return ok
 }
 
 // acceptedLogin reads "METHOD for NAME from IP port N ssh2[: KEY]".
-func acceptedLogin(m *sshMessage, ev *event.Event) bool {
+func acceptedLogin(m *sshMessage) bool {
 	_, account, ok := cutMethod(m.text)
 	if !ok {
 		return false
 	}
 	user, from, ok := loginPeer(account, true)
-	ev.Kind, m.user, ev.Source = event.SSHLoginAccepted, user, from
+	m.kind, m.user, m.source = event.SSHLoginAccepted, user, from
 	return ok
 }
 
@@ -105,65 +105,65 @@ func hostPort(b []byte) (host []byte, n uint16, ok bool) {
 }
 
 // invalidUser reads "NAME from IP[ port N]".
-func invalidUser(m *sshMessage, ev *event.Event) bool {
+func invalidUser(m *sshMessage) bool {
 	user, from, ok := lastFrom(m.text)
-	ev.Kind, m.user, ev.Source = event.SSHUserInvalid, user, from
+	m.kind, m.user, m.source = event.SSHUserInvalid, user, from
 	return ok
 }
 
 // refusedUser reads "NAME from IP not allowed because …" (AllowUsers, DenyUsers
 // and the like). The line on a locked account has no address.
-func refusedUser(m *sshMessage, ev *event.Event) bool {
+func refusedUser(m *sshMessage) bool {
 	who, why, ok := cutLast(m.text, " not allowed because ")
 	if !ok || string(why) == "account is locked" {
 		return false
 	}
 	user, from, ok := lastFrom(who)
-	ev.Kind, m.user, ev.Source, m.detail = event.SSHUserRefused, user, from, why
+	m.kind, m.user, m.source, m.detail = event.SSHUserRefused, user, from, why
 	return ok && from.Port == 0
 }
 
 // refusedRoot reads "IP[ port N]".
-func refusedRoot(m *sshMessage, ev *event.Event) bool {
+func refusedRoot(m *sshMessage) bool {
 	from, ok := peer(m.text)
-	ev.Kind, ev.User, ev.Source = event.SSHUserRefused, "root", from
+	m.kind, m.user, m.source = event.SSHUserRefused, []byte("root"), from
 	return ok
 }
 
 // triesExceeded reads "[invalid user ]NAME from IP port N ssh2".
-func triesExceeded(m *sshMessage, ev *event.Event) bool {
-	who, ok := bytes.CutSuffix(m.text, []byte(" ssh2"))
+func triesExceeded(m *sshMessage) bool {
+	who, ok := cutSuffix(m.text, " ssh2")
 	if !ok {
 		return false
 	}
 	user, from, ok := lastFrom(who)
 	user = bytes.TrimPrefix(user, []byte("invalid user "))
-	ev.Kind, m.user, ev.Source = event.SSHTriesExceeded, user, from
+	m.kind, m.user, m.source = event.SSHTriesExceeded, user, from
 	return ok
 }
 
 // pamFailure reads a PAM module's "unix(sshd:auth): authentication failure;
 // logname= uid=0 euid=0 tty=ssh ruser= rhost=IP  user=NAME".
-func pamFailure(m *sshMessage, ev *event.Event) bool {
+func pamFailure(m *sshMessage) bool {
 	const failure = "(sshd:auth): authentication failure; "
 	i := bytes.IndexByte(m.text[:min(len(m.text), 64)], '(')
-	return i > 0 && bytes.HasPrefix(m.text[i:], []byte(failure)) && pamDetails(m.text[i+len(failure):], m, ev)
+	return i > 0 && bytes.HasPrefix(m.text[i:], []byte(failure)) && m.pamDetails(m.text[i+len(failure):])
 }
 
 // pamMore reads "2 more authentication failures; logname= …": what a module did
 // not log one by one.
-func pamMore(m *sshMessage, ev *event.Event) bool {
+func pamMore(m *sshMessage) bool {
 	times, rest, ok := bytes.Cut(m.text, []byte(" more authentication failure"))
 	n, isNumber := number(times)
 	if !ok || !isNumber || n < 1 {
 		return false
 	}
 	_, details, ok := bytes.Cut(rest[:min(len(rest), maxText)], []byte("; "))
-	ev.Count = n
-	return ok && pamDetails(details, m, ev)
+	m.count = n
+	return ok && m.pamDetails(details)
 }
 
-func pamDetails(b []byte, m *sshMessage, ev *event.Event) bool {
+func (m *sshMessage) pamDetails(b []byte) bool {
 	const host = " rhost="
 	i := bytes.Index(b, []byte(host))
 	if i < 0 {
@@ -175,8 +175,8 @@ func pamDetails(b []byte, m *sshMessage, ev *event.Event) bool {
 	}
 	rhost, rest, _ := bytes.Cut(b, []byte(" "))
 	addr, ok := address(rhost)
-	ev.Kind, ev.Source.Addr, ev.Detail = event.SSHPAMFailed, addr, "pam"
-	if user, ok := bytes.CutPrefix(bytes.TrimLeft(rest, " "), []byte("user=")); ok {
+	m.kind, m.source.Addr, m.remark = event.SSHPAMFailed, addr, "pam"
+	if user, ok := cutPrefix(bytes.TrimLeft(rest, " "), "user="); ok {
 		m.user = user
 	}
 	return ok
@@ -184,13 +184,13 @@ func pamDetails(b []byte, m *sshMessage, ev *event.Event) bool {
 
 // pamError reads "Authentication failure for [illegal user ]NAME from IP", which
 // comes before the line on a failed keyboard-interactive login.
-func pamError(m *sshMessage, ev *event.Event) bool {
+func pamError(m *sshMessage) bool {
 	_, who, ok := bytes.Cut(m.text, []byte(" for "))
 	if !ok {
 		return false
 	}
 	user, from, ok := lastFrom(who)
 	user = bytes.TrimPrefix(user, []byte("illegal user "))
-	ev.Kind, m.user, ev.Source, ev.Detail = event.SSHPAMFailed, user, from, "pam"
+	m.kind, m.user, m.source, m.remark = event.SSHPAMFailed, user, from, "pam"
 	return ok && from.Port == 0
 }

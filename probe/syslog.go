@@ -57,14 +57,8 @@ func (h *syslogHeader) split(line []byte) (ok bool) {
 // BusyBox write the priority by name before or behind it.
 func (h *syslogHeader) splitTag(b []byte) bool {
 	for host := false; ; {
-		end, bracket := 0, 0
-		for end < len(b) && b[end] != ' ' {
-			if b[end] == '[' {
-				bracket = end
-			}
-			end++
-		}
-		if end == 0 || end == len(b) {
+		end := bytes.IndexByte(b, ' ')
+		if end <= 0 {
 			return false
 		}
 		token := b[:end]
@@ -72,10 +66,10 @@ func (h *syslogHeader) splitTag(b []byte) bool {
 		switch {
 		case token[end-1] == ':':
 			h.process = token[:end-1]
-			if bracket > 0 && token[end-2] == ']' {
+			if bracket := bytes.LastIndexByte(token, '['); bracket > 0 && token[end-2] == ']' {
 				h.process, h.pid = token[:bracket], token[bracket+1:end-2]
 			}
-			h.message = bytes.TrimLeft(b, " ")
+			h.message = trimBlanks(b)
 			return true
 		case token[0] == '<' && token[end-1] == '>':
 		case !host:
@@ -121,7 +115,7 @@ func (h *syslogHeader) splitRFC5424(b []byte) (ok bool) {
 	if b, ok = skipStructuredData(b); !ok {
 		return false
 	}
-	h.message = bytes.TrimLeft(bytes.TrimPrefix(bytes.TrimLeft(b, " "), []byte("\xEF\xBB\xBF")), " ")
+	h.message = trimBlanks(bytes.TrimPrefix(trimBlanks(b), []byte("\xEF\xBB\xBF")))
 	return true
 }
 
@@ -151,24 +145,35 @@ func skipStructuredData(b []byte) (rest []byte, ok bool) {
 }
 
 // syslogClock reads the timestamps of syslog headers. Neighbouring lines mostly
-// share theirs to the second, so the last one is kept.
+// share theirs up to the seconds, so the last minute is kept: zones change their
+// clocks on the minute.
 type syslogClock struct {
 	Clock
-	last []byte
-	time time.Time
+	minute []byte // what stands before the seconds, and
+	offset []byte // behind them
+	start  time.Time
 }
 
-func (c *syslogClock) read(h *syslogHeader) (time.Time, error) {
-	if len(h.stamp) > 0 && bytes.Equal(h.stamp, c.last) {
-		return c.time, nil
-	}
-	parse := c.traditional
+func (c *syslogClock) read(h *syslogHeader) (t time.Time, err error) {
+	at := len(h.stamp) - len("05")
 	if h.iso {
-		parse = c.Clock.iso
+		at = len("2006-01-02T15:04:")
 	}
-	t, err := parse(h.stamp)
-	if err == nil {
-		c.last, c.time = append(c.last[:0], h.stamp...), t
+	if len(h.stamp) > at && string(h.stamp[:at]) == string(c.minute) {
+		if d, rest, ok := seconds(h.stamp[at:]); ok && d < time.Minute && string(rest) == string(c.offset) {
+			return c.start.Add(d), nil
+		}
 	}
-	return t, err
+	if h.iso {
+		t, err = c.iso(h.stamp)
+	} else {
+		t, err = c.traditional(h.stamp)
+	}
+	if err != nil {
+		return t, err
+	}
+	if d, rest, ok := seconds(h.stamp[at:]); ok && d < time.Minute { // a leap second is the next minute's
+		c.minute, c.offset, c.start = append(c.minute[:0], h.stamp[:at]...), append(c.offset[:0], rest...), t.Add(-d)
+	}
+	return t, nil
 }

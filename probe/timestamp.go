@@ -45,9 +45,8 @@ func (w wallClock) in(zone *time.Location) (t time.Time, ok bool) {
 // it exists and lies at most a day ahead of now, so that both a log read after
 // New Year and a clock slightly ahead come out right.
 func (c Clock) nearest(w wallClock) (t time.Time, ok bool) {
-	now := c.now()
-	limit := now.Add(24 * time.Hour)
-	for w.year = now.Year() + 1; w.year >= now.Year()-8; w.year-- { // 29 Feb can be eight years ago
+	limit := c.now().Add(24 * time.Hour).In(c.zone())
+	for w.year = limit.Year(); w.year >= limit.Year()-9; w.year-- { // 29 Feb can be eight years ago
 		if t, ok = w.in(c.zone()); ok && !t.After(limit) {
 			return t, true
 		}
@@ -55,8 +54,7 @@ func (c Clock) nearest(w wallClock) (t time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// clockTime reads "15:04:05" with any number of decimals (after '.' or ',') and
-// returns what follows.
+// clockTime reads "15:04:05" with any number of decimals and returns what follows.
 func (w *wallClock) clockTime(b []byte) (rest []byte, ok bool) {
 	if len(b) < 8 || b[2] != ':' || b[5] != ':' {
 		return nil, false
@@ -64,16 +62,27 @@ func (w *wallClock) clockTime(b []byte) (rest []byte, ok bool) {
 	var ok1, ok2, ok3 bool
 	w.hour, ok1 = number(b[0:2])
 	w.minute, ok2 = number(b[3:5])
-	w.second, ok3 = number(b[6:8])
-	b = b[8:]
+	d, rest, ok3 := seconds(b[6:])
+	w.second, w.nanosecond = int(d/time.Second), int(d%time.Second)
+	return rest, ok1 && ok2 && ok3
+}
+
+// seconds reads "05" with any number of decimals (after '.' or ',') and returns
+// what follows.
+func seconds(b []byte) (d time.Duration, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return 0, nil, false
+	}
+	n, ok := number(b[:2])
+	d, b = time.Duration(n)*time.Second, b[2:]
 	if len(b) > 0 && (b[0] == '.' || b[0] == ',') {
 		b = b[1:]
-		for scale := 100_000_000; len(b) > 0 && b[0] >= '0' && b[0] <= '9'; scale /= 10 {
-			w.nanosecond += int(b[0]-'0') * scale
+		for scale := 100 * time.Millisecond; len(b) > 0 && b[0] >= '0' && b[0] <= '9'; scale /= 10 {
+			d += time.Duration(b[0]-'0') * scale
 			b = b[1:]
 		}
 	}
-	return b, ok1 && ok2 && ok3
+	return d, b, ok
 }
 
 // traditional reads "Jan _2 15:04:05" of RFC 3164; the day may be unpadded.

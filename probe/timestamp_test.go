@@ -156,3 +156,46 @@ func TestCRLF(t *testing.T) {
 		t.Errorf("CRLF: %+v", got)
 	}
 }
+
+// TestSyslogClock: what the clock keeps of one timestamp must not show in the next.
+func TestSyslogClock(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Skip("no time zone database: ", err)
+	}
+	stamps := []string{
+		"Nov 22 03:15:07", "Nov 22 03:15:59", "Nov 22 03:15:60", "Nov 22 03:16:00", "Nov 22 03:16:6x", "Nov 22 03:16:61", "Nov 22 03:16:09",
+		"Nov  2 03:16:09", "Nov 2 03:16:09", "Nov 22 03:16:08", "Nov 12 03:16:08", "Jun 30 23:59:60", "Jun 30 23:59:01",
+		"2026-11-22T03:15:07Z", "2026-11-22T03:15:07.5Z", "2026-11-22T03:15:08,25Z", "2026-11-22T03:15:08.25+01:30", "2026-11-22T03:15:09+01:30",
+		"2026-11-22T03:15:09", "2026-11-22T03:15:10", "2026-11-22T03:15:60", "2026-11-22T03:15:11x", "2026-11-22T03:15", "2026-11-22T03:15:1", "-",
+		"2026-03-29T01:59:59", "2026-03-29T02:00:01", "2026-03-29T02:59:59", "2026-03-29T03:00:01", "2026-10-25T02:00:01", "2026-10-25T02:59:59", "2026-10-25T03:00:01",
+	}
+	clock := Clock{Now: func() time.Time { return at("2026-11-22T12:00:00Z") }, Zone: zone}
+	for _, before := range stamps {
+		for _, stamp := range stamps {
+			kept, fresh := &syslogClock{Clock: clock}, &syslogClock{Clock: clock}
+			header := func(s string) *syslogHeader {
+				return &syslogHeader{stamp: []byte(s), iso: s[0] != 'N' && s[0] != 'J'}
+			}
+			_, _ = kept.read(header(before))
+			got, err := kept.read(header(stamp))
+			want, wantErr := fresh.read(header(stamp))
+			if got != want || (err == nil) != (wantErr == nil) {
+				t.Errorf("%q after %q: got %v, %v, want %v, %v", stamp, before, got, err, want, wantErr)
+			}
+		}
+	}
+}
+
+// TestTexts: a text is the same whether it was kept or not.
+func TestTexts(t *testing.T) {
+	var kept texts
+	long := strings.Repeat("x", 2*maxText)
+	for range 2 {
+		for _, s := range []string{"", "root", "rrrt", "r\xffot", "r\xfeot", "7", "é", long, long[1:], "root"} {
+			if got, want := kept.text([]byte(s)), text([]byte(s)); got != want {
+				t.Errorf("%q: got %q, want %q", s, got, want)
+			}
+		}
+	}
+}
