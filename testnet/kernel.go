@@ -29,10 +29,19 @@ func WatchKernel() (elements chan Added, stop func(), err error) {
 		return nil, nil, fmt.Errorf("watch nftables: %w", err)
 	}
 	elements = make(chan Added, 4096)
-	done := make(chan struct{})
+	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for changes := range news {
+		for {
+			var changes *nftables.MonitorEvents
+			select {
+			case changes = <-news: // which Close does not close
+			case <-quit:
+				return
+			}
+			if changes == nil {
+				return
+			}
 			at, seen := time.Now(), map[netip.Addr]bool{} // a process may add an element twice in one transaction
 			for _, change := range changes.Changes {
 				set, _ := change.Data.([]nftables.SetElement)
@@ -48,5 +57,5 @@ func WatchKernel() (elements chan Added, stop func(), err error) {
 			}
 		}
 	}()
-	return elements, func() { monitor.Close(); <-done; _ = conn.CloseLasting() }, nil
+	return elements, func() { close(quit); <-done; monitor.Close(); _ = conn.CloseLasting() }, nil
 }

@@ -19,7 +19,10 @@ func needsLarge(t *testing.T) {
 // TestScenariosLarge is TestScenarios in an overlay in which no table holds all.
 func TestScenariosLarge(t *testing.T) {
 	needsLarge(t)
-	inBubble(t, 2*time.Hour, 300, scenarios)
+	inBubble(t, 2*time.Hour, 300, func(t *testing.T, net *Net) {
+		scenarios(t, net)
+		halfCrash(net)
+	})
 }
 
 // TestMessages measures what Table I of paper 002 computes.

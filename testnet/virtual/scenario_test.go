@@ -86,6 +86,10 @@ func restart(net *Net) {
 	})
 }
 
+// holdsAll is up to how many nodes every table surely holds all: half of them
+// and some fit in the first bucket.
+const holdsAll = 32
+
 func join(net *Net) {
 	net.t.Helper()
 	late := net.Add()
@@ -98,7 +102,7 @@ func join(net *Net) {
 		By(8*time.Second, Everyone, Block(attacker)),
 	})
 	heard := uint64(3)
-	if len(Everyone(net)) > 150 {
+	if len(Everyone(net)) > holdsAll {
 		heard = 1 // who is far from the key hears of a new collector with its next report only
 	}
 	if c := late.Status().Counters; c.Collected < heard {
@@ -114,7 +118,9 @@ func crash(net *Net) {
 		At(5*time.Second, Farthest(restless, 1), AttackedBy(restless, 1)), // 21
 		By(7*time.Second, Everyone, Block(restless)),
 	})
+}
 
+func halfCrash(net *Net) {
 	witnesses := Farthest(last, 3)
 	everyOther := func(net *Net) (half []*Node) {
 		for i, n := range But(witnesses)(net) {
@@ -159,6 +165,15 @@ func healthy(t *testing.T, net *Net) {
 			}
 		}
 	}
+}
+
+// TestHalfCrashes is a catastrophe in an overlay whose tables hold all.
+func TestHalfCrashes(t *testing.T) {
+	inBubble(t, 2*time.Hour, 30, func(t *testing.T, net *Net) {
+		join(net)
+		halfCrash(net)
+		healthy(t, net)
+	})
 }
 
 // TestMidnight has an attack go on while the salt of the day changes, and with
