@@ -49,6 +49,10 @@ func (v Verdict) Alert(federation string, evidence []event.Sealed) event.Alert {
 // block, so that an attacker who goes on stays blocked.
 const renewal = 5 * time.Minute
 
+// louder is how many times as much evidence must be to be told again before that:
+// each telling is a broadcast to everybody, and blocks nobody anew.
+const louder = 10
+
 // Supersedes reports whether v says enough more than an older verdict of the
 // same alert to be told again: by its evidence, never by a claimed number.
 func (v Verdict) Supersedes(old Verdict) bool { return v.gist().supersedes(old.gist()) }
@@ -70,7 +74,7 @@ func (g gist) supersedes(old gist) bool {
 		return true
 	}
 	// A verdict that names fewer must not take the place of one that names more.
-	return g.offenders == old.offenders && g.score >= 2*old.score
+	return g.offenders == old.offenders && g.score >= louder*old.score
 }
 
 // Judge applies every rule of the key's selector to the testimonies, in one

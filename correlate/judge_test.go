@@ -268,8 +268,8 @@ func TestSupersedes(t *testing.T) {
 		want   bool
 	}{
 		{"itself", func(*Verdict) {}, false},
-		{"a little more", func(v *Verdict) { v.Score, v.Last = 39, at(299) }, false},
-		{"twice the score", func(v *Verdict) { v.Score = 40 }, true},
+		{"much more, but not ten times", func(v *Verdict) { v.Score, v.Last = 199, at(299) }, false},
+		{"ten times the score", func(v *Verdict) { v.Score = 200 }, true},
 		{"five minutes newer", func(v *Verdict) { v.Last = at(300) }, true},
 		{"another offender", func(v *Verdict) { v.Offenders = make([]netip.Prefix, 2) }, true},
 		{"more, but an offender left out", func(v *Verdict) { v.Score, v.Offenders = 400, nil }, false},

@@ -104,10 +104,25 @@ func (rs *routes) dropPeer(p peer.ID) {
 	rs.drop(func(rt route) bool { return slices.Contains(rt.peers, p) })
 }
 
+// leadTo reports whether a cached route leads to the peer.
+func (rs *routes) leadTo(p peer.ID) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, rt := range rs.byKey {
+		if slices.Contains(rt.peers, p) {
+			return true
+		}
+	}
+	return false
+}
+
 // dropNear forgets the routes in which a new peer has a place.
 func (rs *routes) dropNear(p peer.ID) {
 	at := placeOf(p)
 	rs.drop(func(rt route) bool {
+		if slices.Contains(rt.peers, p) {
+			return false
+		}
 		if len(rt.peers) < rt.r {
 			return true
 		}

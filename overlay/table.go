@@ -142,7 +142,7 @@ func (o *Overlay) connection(e event.EvtPeerConnectednessChanged) {
 	switch {
 	case e.Connectedness == network.Connected:
 		o.dead.remove(e.Peer)
-	case o.dht.RoutingTable().Find(e.Peer) != "":
+	case o.dht.RoutingTable().Find(e.Peer) != "" || o.routes.leadTo(e.Peer):
 		o.spawn(func() { o.redial(e.Peer) })
 	}
 }
@@ -171,6 +171,7 @@ func (o *Overlay) evict(p peer.ID) {
 	o.dead.add(p)
 	o.dht.RoutingTable().RemovePeer(p)
 	o.routes.dropPeer(p)
+	o.changes.note(change{p, false}) // it may have been in routes only, and not in the table
 }
 
 // graveyard holds the peers that failed lately.
