@@ -2,6 +2,7 @@ package node
 
 import (
 	"log/slog"
+	"maps"
 
 	"github.com/komondor/komondor/event"
 )
@@ -20,6 +21,8 @@ type batch struct {
 	events    []event.Event
 	positions map[string][]byte
 	failing   bool
+	writing   *batch     // under way
+	done      chan error // of the write under way
 }
 
 func (b *batch) add(s sighting) {
@@ -41,21 +44,49 @@ func (b *batch) add(s sighting) {
 	}
 }
 
+// commit begins to write what has gathered, unless a write is under way: nobody
+// waits for the disk. The write's end comes on done, for settle.
 func (b *batch) commit() {
-	if len(b.events) == 0 && len(b.positions) == 0 {
+	if b.writing != nil || len(b.events) == 0 && len(b.positions) == 0 {
 		return
 	}
-	if err := b.archive.Append(b.events, b.positions); err != nil {
-		b.counters.storeFailures.Add(1)
-		if !b.failing {
-			b.log.Error("the archive takes no events; detection goes on, and they are kept until it does", "error", err)
+	w := &batch{events: b.events, positions: b.positions}
+	b.writing, b.events, b.positions = w, nil, nil
+	go func() { b.done <- b.archive.Append(w.events, w.positions) }()
+}
+
+// settle takes the end of a write. What could not be written is written with
+// what comes next.
+func (b *batch) settle(err error) {
+	w := b.writing
+	b.writing = nil
+	if err == nil {
+		if b.failing {
+			b.log.Info("the archive takes events again")
 		}
-		b.failing = true
+		b.failing = false
 		return
 	}
-	if b.failing {
-		b.log.Info("the archive takes events again")
+	b.counters.storeFailures.Add(1)
+	if !b.failing {
+		b.log.Error("the archive takes no events; detection goes on, and they are kept until it does", "error", err)
 	}
-	b.failing = false
-	b.events, b.positions = b.events[:0], nil
+	b.failing = true
+	b.events = append(w.events, b.events...)
+	if w.positions == nil {
+		w.positions = make(map[string][]byte)
+	}
+	maps.Copy(w.positions, b.positions)
+	b.positions = w.positions
+}
+
+// finish writes all that is left and waits for it.
+func (b *batch) finish() {
+	if b.writing != nil {
+		b.settle(<-b.done)
+	}
+	b.commit()
+	if b.writing != nil {
+		b.settle(<-b.done)
+	}
 }

@@ -66,7 +66,7 @@ func newObserver(o observer) *observer {
 	o.versions = versions{reserve: o.archive.NextVersions}
 	o.sightings = make(chan sighting, 1024)
 	o.questions = make(chan func(*observer))
-	o.batch = batch{archive: o.archive, counters: o.counters, log: o.log}
+	o.batch = batch{archive: o.archive, counters: o.counters, log: o.log, done: make(chan error, 1)}
 	return &o
 }
 
@@ -95,6 +95,8 @@ func (o *observer) run(ctx context.Context) error {
 				o.see(*s.event)
 			}
 			o.batch.add(s)
+		case err := <-o.batch.done:
+			o.batch.settle(err)
 		case ask := <-o.questions:
 			ask(o)
 		case now := <-commit.C:
@@ -106,7 +108,7 @@ func (o *observer) run(ctx context.Context) error {
 			for len(o.sightings) > 0 {
 				o.batch.add(<-o.sightings)
 			}
-			o.batch.commit()
+			o.batch.finish()
 			return nil
 		}
 	}
