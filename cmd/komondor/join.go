@@ -83,8 +83,8 @@ Every flag can stand in the configuration file under its own name, for instance
 	return cmd
 }
 
-// memoryLimit is what the garbage collector aims to stay below: all that a node
-// keeps is bounded to about half of it. GOMEMLIMIT sets another.
+// memoryLimit is what the garbage collector aims to stay below; what a node keeps
+// is bounded (docs/measurements.md, Memory). GOMEMLIMIT sets another.
 const memoryLimit = 256 << 20
 
 func join(ctx context.Context, cmd *cobra.Command, c node.Config) error {
