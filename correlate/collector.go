@@ -3,7 +3,6 @@ package correlate
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,14 +13,17 @@ import (
 // maxMembers bounds the reports gathered under one key.
 const maxMembers = 1024
 
-// Errors of Collector.Put.
-var (
-	// ErrContradiction: a member signed two different reports of one version. It
-	// has proved its own fault; its evidence under the key no longer counts.
-	ErrContradiction = errors.New("two different reports of one version")
-	// ErrTooMany: the key has reports of as many members as are kept.
-	ErrTooMany = fmt.Errorf("reports of %d members gathered already", maxMembers)
-)
+// ErrTooMany is Collector.Put's for a key with reports of as many members as are kept.
+var ErrTooMany = fmt.Errorf("reports of %d members gathered already", maxMembers)
+
+// Contradiction is Collector.Put's for two different reports of one version: the
+// member that signed both has proved its own fault, and its evidence under the
+// key no longer counts.
+type Contradiction struct{ First, Second event.Sealed }
+
+func (c *Contradiction) Error() string {
+	return fmt.Sprintf("two different reports of one version, both signed by %q", c.First.Signer)
+}
 
 // Collector gathers what members say about the keys that this node is near to.
 // Memory is bounded by the number of reports. The keys that fewest organisations
@@ -40,6 +42,12 @@ type statement struct {
 	faulty    bool
 }
 
+// Author is who signed a report, and what its word is worth.
+type Author struct {
+	Organisation string
+	Mute         bool // see Testimony.Mute
+}
+
 // NewCollector returns a collector of at most limit reports, or of those under
 // one key where they alone are more.
 func NewCollector(rules Rules, limit int) *Collector {
@@ -49,7 +57,7 @@ func NewCollector(rules Rules, limit int) *Collector {
 // Put takes a report that has been verified to be signed by its member. It returns false for
 // one that is not newer than what is known, which does no harm: reports are
 // cumulative.
-func (c *Collector) Put(r event.Report, organisation string, sealed event.Sealed) (bool, error) {
+func (c *Collector) Put(r event.Report, by Author, sealed event.Sealed) (bool, error) {
 	members := c.keys[r.Key]
 	if members == nil {
 		members = make(map[string]*statement)
@@ -66,10 +74,10 @@ func (c *Collector) Put(r event.Report, organisation string, sealed event.Sealed
 			return false, nil
 		}
 		old.faulty = true
-		return false, fmt.Errorf("key %q, version %d of member %q: %w", r.Key, r.Version, r.Member, ErrContradiction)
+		return false, fmt.Errorf("key %q, version %d: %w", r.Key, r.Version, &Contradiction{old.testimony.Sealed, sealed})
 	}
 	members[r.Member] = &statement{version: r.Version, testimony: Testimony{
-		Organisation: organisation, Member: r.Member, Tallies: r.Tallies, Sealed: sealed,
+		Organisation: by.Organisation, Member: r.Member, Tallies: r.Tallies, Sealed: sealed, Mute: by.Mute,
 	}}
 	if old == nil {
 		c.reports++
@@ -129,7 +137,7 @@ func (c *Collector) Judge(key event.Key) []Finding {
 			}
 		}
 	}
-	judge(Federation, said)
+	judge(Federation, slices.DeleteFunc(slices.Clone(said), func(t Testimony) bool { return t.Mute }))
 	byOrganisation := map[string][]Testimony{}
 	for _, t := range said {
 		byOrganisation[t.Organisation] = append(byOrganisation[t.Organisation], t)
@@ -146,9 +154,20 @@ func (c *Collector) Judge(key event.Key) []Finding {
 // Sweep drops what no rule can reach any more at now.
 func (c *Collector) Sweep(now time.Time) {
 	before := now.Add(-c.rules.Longest() - slot).Unix()
+	c.drop(func(t Testimony) bool {
+		return !slices.ContainsFunc(t.Tallies, func(t event.Tally) bool { return t.Last >= before })
+	})
+}
+
+// Expel drops what members have said whose word no longer counts.
+func (c *Collector) Expel(out func(member string) bool) {
+	c.drop(func(t Testimony) bool { return out(t.Member) })
+}
+
+func (c *Collector) drop(which func(Testimony) bool) {
 	for key, members := range c.keys {
 		for member, s := range members {
-			if !slices.ContainsFunc(s.testimony.Tallies, func(t event.Tally) bool { return t.Last >= before }) {
+			if which(s.testimony) {
 				delete(members, member)
 				c.reports--
 			}

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -139,26 +140,28 @@ func TestCollectorVersions(t *testing.T) {
 		version  uint64
 		failures uint32
 		fresh    bool
-		err      error
+		caught   bool     // in a contradiction
 		counted  []uint32 // what counts under the key afterwards, by member
 	}{
-		{"a first report", "b", 5, 1, true, nil, []uint32{1}},
-		{"a duplicate", "b", 5, 1, false, nil, []uint32{1}},
-		{"a newer one takes its place", "b", 7, 3, true, nil, []uint32{3}},
-		{"a replay", "b", 5, 1, false, nil, []uint32{3}},
-		{"another member", "a", 1, 9, true, nil, []uint32{9, 3}},
-		{"evidence that was forgiven", "a", 2, 0, true, nil, []uint32{0, 3}},
-		{"a contradiction", "b", 7, 4, false, ErrContradiction, []uint32{0}},
-		{"who contradicts himself no longer counts", "b", 8, 4, false, nil, []uint32{0}},
+		{"a first report", "b", 5, 1, true, false, []uint32{1}},
+		{"a duplicate", "b", 5, 1, false, false, []uint32{1}},
+		{"a newer one takes its place", "b", 7, 3, true, false, []uint32{3}},
+		{"a replay", "b", 5, 1, false, false, []uint32{3}},
+		{"another member", "a", 1, 9, true, false, []uint32{9, 3}},
+		{"evidence that was forgiven", "a", 2, 0, true, false, []uint32{0, 3}},
+		{"a contradiction", "b", 7, 4, false, true, []uint32{0}},
+		{"who contradicts himself no longer counts", "b", 8, 4, false, false, []uint32{0}},
 	} {
 		r, sealed := report(t, step.member, bySource, step.version, proven(failed, step.failures, 0, 0))
-		fresh, err := c.Put(r, step.member, sealed)
+		fresh, err := c.Put(r, Author{Organisation: step.member}, sealed)
+		var proof *Contradiction
+		caught := errors.As(err, &proof) && proof.First.Signer == step.member && !bytes.Equal(proof.First.Body, proof.Second.Body)
 		var counted []uint32
 		for _, said := range c.Testimonies(bySource) {
 			counted = append(counted, said.Tallies[0].Proven)
 		}
-		if fresh != step.fresh || !errors.Is(err, step.err) || !slices.Equal(counted, step.counted) {
-			t.Errorf("%s: fresh %v, error %v, counted %v, want %v, %v, %v", step.name, fresh, err, counted, step.fresh, step.err, step.counted)
+		if fresh != step.fresh || caught != step.caught || caught != (err != nil) || !slices.Equal(counted, step.counted) {
+			t.Errorf("%s: fresh %v, error %v, counted %v, want %v, caught %v, %v", step.name, fresh, err, counted, step.fresh, step.caught, step.counted)
 		}
 	}
 }
@@ -166,7 +169,7 @@ func TestCollectorVersions(t *testing.T) {
 func TestCollectorJudge(t *testing.T) {
 	put := func(c *Collector, organisation, member string, tallies ...event.Tally) {
 		r, sealed := report(t, member, bySource, 1, tallies...)
-		if _, err := c.Put(r, organisation, sealed); err != nil {
+		if _, err := c.Put(r, Author{organisation, organisation == "mute"}, sealed); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -189,6 +192,10 @@ func TestCollectorJudge(t *testing.T) {
 			put(c, "o", "b", proven(failed, 2, 0, 50))
 			put(c, "p", "c", proven(failed, 1, 0, 50))
 		}, []finding{{Home, []string{"a", "b"}}}},
+		{"an organisation without a vote counts at home only", func(c *Collector) {
+			put(c, "mute", "a", proven(failed, 5, 0, 50))
+			put(c, "o", "b", proven(failed, 5, 0, 50))
+		}, []finding{{Home, []string{"a"}}, {Home, []string{"b"}}}},
 		{"each organisation its own, though another cries first", func(c *Collector) {
 			put(c, "liar", "a", proven(failed, 99, -7000, -7000))
 			put(c, "o", "b", proven(failed, 5, 0, 50))
@@ -216,7 +223,7 @@ func TestCollectorIsBounded(t *testing.T) {
 	c := NewCollector(builtin(t), limit)
 	put := func(organisation string, key event.Key, n uint32) error {
 		r, sealed := report(t, organisation, key, 1, proven(failed, n, 0, 0))
-		_, err := c.Put(r, organisation, sealed)
+		_, err := c.Put(r, Author{Organisation: organisation}, sealed)
 		return err
 	}
 	for _, organisation := range []string{"a", "b"} {
@@ -268,7 +275,7 @@ func BenchmarkCollectorPutJudge(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				r := reports[i%n]
 				r.Version = uint64(1 + i)
-				if _, err := c.Put(r, r.Member, sealed[i%n]); err != nil {
+				if _, err := c.Put(r, Author{Organisation: r.Member}, sealed[i%n]); err != nil {
 					b.Fatal(err)
 				}
 				if found := c.Judge(bySource); i > n && len(found) == 0 {
@@ -276,5 +283,23 @@ func BenchmarkCollectorPutJudge(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestCollectorExpels(t *testing.T) {
+	c := NewCollector(builtin(t), 100)
+	for _, member := range []string{"a", "b"} {
+		r, sealed := report(t, member, bySource, 1, proven(failed, 1, 0, 0))
+		if _, err := c.Put(r, Author{Organisation: member}, sealed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Expel(func(member string) bool { return member == "a" })
+	if said := c.Testimonies(bySource); len(said) != 1 || said[0].Member != "b" || c.Len() != 1 {
+		t.Errorf("%d keys, and %v speak, want b alone", c.Len(), members(said))
+	}
+	c.Expel(func(string) bool { return true })
+	if c.Len() != 0 {
+		t.Errorf("%d keys are left, of nobody", c.Len())
 	}
 }

@@ -15,6 +15,8 @@ type Testimony struct {
 	Member       string
 	Tallies      []event.Tally
 	Sealed       event.Sealed // what proves it to others; empty for own evidence at home
+	// Mute says that the organisation has no vote: its evidence counts at home only.
+	Mute bool
 }
 
 // Verdict is what a rule concludes about a key.
@@ -22,6 +24,8 @@ type Verdict struct {
 	Rule  Rule
 	Scope Scope
 	Key   event.Key
+	// Organisation is whose evidence it is, at home.
+	Organisation string
 	// Score is in the rule's unit: points, or distinct values. It is the whole
 	// evidence's, not capped by organisation as for the threshold.
 	Score   int
@@ -42,7 +46,7 @@ func (v Verdict) Episode() int64 {
 
 // Alert is the verdict as an alert with its evidence.
 func (v Verdict) Alert(federation string, evidence []event.Sealed) event.Alert {
-	return event.Alert{Federation: federation, Rule: v.Rule.Name, Key: v.Key, Episode: v.Episode(), Evidence: evidence}
+	return event.Alert{Federation: federation, Rule: v.Rule.Name, Key: v.Key, Episode: v.Episode(), Evidence: evidence, Organisation: v.Organisation}
 }
 
 // renewal is how much newer evidence must be to be told again: half of a first
@@ -157,6 +161,9 @@ func (w window) holds(e exhibit) bool { return e.tally.First >= w.from() && e.ta
 
 func (w window) verdict(r Rule, scope Scope, key event.Key, exhibits []exhibit) Verdict {
 	v := Verdict{Rule: r, Scope: scope, Key: key}
+	if scope == Home {
+		v.Organisation = exhibits[0].by.Organisation
+	}
 	var union event.Sketch
 	first, last := w.to, w.from()
 	suspects := map[netip.Prefix]*sum{}

@@ -219,7 +219,7 @@ func TestReporterTellsInTime(t *testing.T) {
 			if due := r.Due(e.Time, bySource, l.Tallies(bySource)); !due.IsZero() && !due.After(e.Time) {
 				r.Told(e.Time, bySource, l.Tallies(bySource))
 				told, sealed := report(t, fmt.Sprint("m", node), bySource, uint64(i+1), l.Tallies(bySource)...)
-				if _, err := c.Put(told, told.Member, sealed); err != nil {
+				if _, err := c.Put(told, Author{Organisation: told.Member}, sealed); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -23,12 +23,16 @@ type Alert struct {
 	// one timespan are one alert, and a later one is its update.
 	Episode  int64    `cbor:"4,keyasint"`
 	Evidence []Sealed `cbor:"5,keyasint"`
+	// Organisation is set where the evidence is one organisation's alone: its
+	// members act on it, and all others are warned.
+	Organisation string `cbor:"6,keyasint,omitempty"`
 }
 
 // ID is the same for all alerts on one attack in one episode, whoever raises
-// them: the first 16 bytes of a SHA-256 in hex.
+// them: the first 16 bytes of a SHA-256 in hex. What one organisation concludes
+// alone is an alert of its own.
 func (a Alert) ID() string {
-	sum := Key{Selector: Selector("alert " + a.Rule), Value: fmt.Sprintf("%d %s", a.Episode, a.Key)}.Hash(a.Federation, nil)
+	sum := Key{Selector: Selector("alert " + a.Rule), Value: fmt.Sprintf("%d %s", a.Episode, a.Key)}.Hash(a.Federation, []byte(a.Organisation))
 	return hex.EncodeToString(sum[:sha256.Size/2])
 }
 

@@ -74,7 +74,8 @@ func TestAlertID(t *testing.T) {
 		t.Errorf("ids %s and %s: want 32 digits, whatever the evidence", a.ID(), same.ID())
 	}
 	for _, other := range []Alert{
-		{"g", "r", a.Key, 7, nil}, {"f", "q", a.Key, 7, nil}, {"f", "r", Key{BySource, "203.0.113.8"}, 7, nil}, {"f", "r", a.Key, 8, nil},
+		{"g", "r", a.Key, 7, nil, ""}, {"f", "q", a.Key, 7, nil, ""}, {"f", "r", Key{BySource, "203.0.113.8"}, 7, nil, ""},
+		{"f", "r", a.Key, 8, nil, ""}, {"f", "r", a.Key, 7, nil, "o"},
 	} {
 		if other.ID() == a.ID() {
 			t.Errorf("%+v has the id of another attack", other)
