@@ -38,6 +38,7 @@ func TestRefusals(t *testing.T) {
 				test.proposal.Evidence = f.now
 			}
 			d := f.propose(test.proposal)
+			f.keep()
 			if test.want == "" && (d.Refused != "" || !d.Applied || len(f.kernel.elements) != 1 || len(f.keeper.kept) != 1) {
 				t.Errorf("refused: %+v", d)
 			}
@@ -311,7 +312,7 @@ func TestNeverChanges(t *testing.T) {
 func TestFailures(t *testing.T) {
 	f := newFixture(t)
 	f.keeper.fail = errBroken
-	d, err := f.Propose(t.Context(), f.now, Proposal{Prefix: netip.MustParsePrefix(attacker), Evidence: f.now})
+	d, err := f.Propose(t.Context(), f.now, Proposal{Prefix: netip.MustParsePrefix(attacker), Manual: true})
 	if !errors.Is(err, errBroken) || !d.Applied || f.blocked(attacker) == 0 {
 		t.Errorf("disk: %+v, %v: the block must stand", d, err)
 	}

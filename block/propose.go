@@ -37,41 +37,51 @@ type Decision struct {
 	Refused string
 }
 
-// Propose decides about a proposal and carries it out. An error means that it
-// could not be carried out; or, where the decision says Applied, that the
-// block stands but would not survive a restart.
+// Propose decides about a proposal and carries it out. The block is on disk
+// after the next Keep; a person's is when Propose returns. An error means that
+// the proposal could not be carried out; or, where the decision says Applied,
+// that a person's block stands but would not survive a restart.
 func (m *Manager) Propose(ctx context.Context, now time.Time, p Proposal) (Decision, error) {
 	prefix, err := canonical(p.Prefix)
 	if err != nil {
 		return Decision{Refused: err.Error()}, nil
 	}
+	p.Prefix = prefix
+	decision, err := m.propose(ctx, now, p)
+	if p.Manual && decision.Applied {
+		err = m.Keep()
+	}
+	return decision, err
+}
+
+func (m *Manager) propose(ctx context.Context, now time.Time, p Proposal) (Decision, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.freshNever(ctx, now); err != nil {
 		return Decision{}, err
 	}
-	p.Prefix = prefix
-	old := m.records[prefix]
+	old := m.records[p.Prefix]
 	next, makes, refused := m.decide(now, p, old)
 	if !makes {
 		return Decision{Block: next.Block, Refused: refused}, nil
 	}
 	extends := old != nil && old.live(now)
 	if extends && m.backend.Enforcing() { // the kernel's counter begins anew
-		if counters, err := m.backend.Counters(ctx, prefix); err == nil {
-			next.count(counters[prefix])
+		if counters, err := m.backend.Counters(ctx, p.Prefix); err == nil {
+			next.count(counters[p.Prefix])
 		}
 		next.rebase()
 	}
-	if err := m.backend.Add(ctx, []Entry{{prefix, next.Until.Sub(now)}}); err != nil {
+	if err := m.backend.Add(ctx, []Entry{{p.Prefix, next.Until.Sub(now)}}); err != nil {
 		return Decision{}, err
 	}
-	m.records[prefix] = &next
+	m.records[p.Prefix] = &next
+	m.changed(&next)
 	if !extends {
 		m.alive++
 		m.news.add(now)
 	}
-	return Decision{Block: next.Block, Applied: true}, m.keep(&next)
+	return Decision{Block: next.Block, Applied: true}, nil
 }
 
 // decide returns the record that the proposal makes of the old one; or, if it

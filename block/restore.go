@@ -15,6 +15,10 @@ import (
 // is counted (Status.Malformed) and left where it is. It does not resolve the
 // names of the allow-list, which may take seconds: call Reconcile afterwards.
 func (m *Manager) Restore(ctx context.Context, now time.Time) error {
+	return errors.Join(m.restore(ctx, now), m.Keep())
+}
+
+func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.keeper.Each(func(key string, value []byte) error {
@@ -74,10 +78,11 @@ func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
 	// Outside the lock: the allow-list's names may take a while to resolve.
 	failed := m.never.Refresh(ctx, now)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.status.Warning = ""
 	m.warn(failed)
-	return m.reconcile(ctx, now)
+	restored, err := m.reconcile(ctx, now)
+	m.mu.Unlock()
+	return restored, errors.Join(err, m.Keep())
 }
 
 func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
@@ -91,7 +96,8 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
 			return restored, err
 		}
 	}
-	return restored, m.forget(now)
+	m.forget(now)
+	return restored, nil
 }
 
 // tolerance is how far the kernel's end of a block may be from ours.
@@ -107,7 +113,6 @@ func (m *Manager) compare(ctx context.Context, now time.Time) (restored int, err
 		return 0, err
 	}
 	var missing []Entry
-	var changed []*record
 	for p, r := range m.records {
 		if !r.live(now) {
 			continue
@@ -122,24 +127,19 @@ func (m *Manager) compare(ctx context.Context, now time.Time) (restored int, err
 			missing = append(missing, Entry{p, left})
 		}
 		if *r != before {
-			changed = append(changed, r)
+			m.changed(r)
 		}
 	}
 	if err := m.backend.Add(ctx, missing); err != nil {
 		return 0, err
 	}
-	adopted, err := m.adopt(ctx, now, counters)
-	if err != nil {
-		return len(missing), err
-	}
-	return len(missing), m.keep(append(changed, adopted...)...)
+	return len(missing), m.adopt(ctx, now, counters)
 }
 
 // adopt makes records of blocks that we do not know: the process may have died
 // between kernel and disk, or a person has used the nft program. It removes
 // those of the never-block set. One without an end is a person's business.
-func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.Prefix]Counter) ([]*record, error) {
-	var adopted []*record
+func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.Prefix]Counter) error {
 	var wrong []netip.Prefix
 	for p, c := range counters {
 		if old := m.records[p]; old != nil && old.live(now) {
@@ -161,9 +161,9 @@ func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.P
 		r.count(c)
 		m.records[p] = r
 		m.alive++
-		adopted = append(adopted, r)
+		m.changed(r)
 	}
-	return adopted, m.backend.Remove(ctx, wrong)
+	return m.backend.Remove(ctx, wrong)
 }
 
 // freshNever looks at this host again if the last look is old, fills the
@@ -201,7 +201,8 @@ func (m *Manager) withdraw(ctx context.Context, now time.Time) error {
 	if err := m.backend.Remove(ctx, prefixes); err != nil {
 		return err
 	}
-	return m.end(now, false, ended...)
+	m.end(now, false, ended...)
+	return nil
 }
 
 func (m *Manager) warn(err error) {
@@ -211,7 +212,7 @@ func (m *Manager) warn(err error) {
 }
 
 // forget deletes ended blocks that are too old or too many to remember.
-func (m *Manager) forget(now time.Time) error {
+func (m *Manager) forget(now time.Time) {
 	var ended []*record
 	for _, r := range m.records {
 		if !r.live(now) {
@@ -220,15 +221,10 @@ func (m *Manager) forget(now time.Time) error {
 	}
 	m.alive, m.swept = len(m.records)-len(ended), now
 	slices.SortFunc(ended, func(a, b *record) int { return b.Until.Compare(a.Until) })
-	var keys []string
 	for i, r := range ended {
 		if i >= m.policy.Total || now.Sub(r.Until) > m.policy.Memory {
 			delete(m.records, r.Prefix)
-			keys = append(keys, r.Prefix.String())
+			m.forgotten(r)
 		}
 	}
-	if len(keys) == 0 {
-		return nil
-	}
-	return m.keeper.Delete(keys...)
 }

@@ -90,6 +90,7 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	if err := n.startBlocking(ctx); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, n.blocks.Keep()) }() // when nobody proposes any more
 	n.judge = new(judge)
 	defer func() { n.judge.replicas.Wait() }() // after the overlay, which lets reports in
 	if err := n.startOverlay(ctx); err != nil {
