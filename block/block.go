@@ -55,9 +55,11 @@ type Block struct {
 	Prefix netip.Prefix `json:"prefix"`
 	Since  time.Time    `json:"since"`
 	Until  time.Time    `json:"until"`
-	State  string       `json:"state"` // Blocked or Observed
+	State  string       `json:"state"` // Blocked, Observed or Waiting
 	Reason string       `json:"reason"`
 	Alert  string       `json:"alert,omitempty"` // the alert's id, where one asked for it
+	// Hold is why a person has to decide, where it is Waiting.
+	Hold string `json:"hold,omitempty"`
 	// Repeats counts the earlier blocks of the same prefix that are remembered.
 	Repeats int `json:"repeats"`
 	// Packets and Bytes are what the block stopped, over all its extensions,
@@ -70,6 +72,7 @@ type Block struct {
 const (
 	Blocked  = "blocked"  // the kernel drops its packets
 	Observed = "observed" // mode observe: it would be blocked
+	Waiting  = "waiting"  // for a person: see Manager.Approve
 )
 
 // canonical returns the prefix as it is stored: masked, without a zone, and

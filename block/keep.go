@@ -67,8 +67,12 @@ func (m *Manager) write(batch map[string]any) error {
 	return nil
 }
 
-// changed has the record written by the next Keep, as it is now.
-func (m *Manager) changed(r *record) { m.unkept[r.Prefix.String()] = *r }
+// changed has a copy of a record or wish written by the next Keep, or what is
+// under the key deleted where the value is nil.
+func (m *Manager) changed(key string, value any) { m.unkept[key] = value }
 
-// forgotten has the record deleted by the next Keep.
-func (m *Manager) forgotten(r *record) { m.unkept[r.Prefix.String()] = nil }
+// Blocks and wishes share the keeper's table.
+const wishKey = "wish "
+
+func (r *record) key() string { return r.Prefix.String() }
+func (w *wish) key() string   { return wishKey + w.Prefix.String() }

@@ -3,6 +3,7 @@ package block
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,11 +13,14 @@ import (
 // Status is for people and metrics.
 type Status struct {
 	Live       int `json:"live"`       // blocks now
+	Waiting    int `json:"waiting"`    // for a person's approval
+	Observed   int `json:"observed"`   // only shown, by Policy.Network
 	Remembered int `json:"remembered"` // ended ones, which make repeaters
 	LastHour   int `json:"last_hour"`  // new blocks
-	// NeverHits counts the proposals that hit the never-block set, since the
-	// start and in the last hour. Breaker says that these are too many:
-	// somebody has bad evidence, or bad intentions.
+	// NeverHits counts the proposals that hit the never-block set since the
+	// start, NeverLastHour those of others in the last hour. Breaker says that
+	// these are too many: somebody has bad evidence, or bad intentions. What
+	// others say waits for approval then.
 	NeverHits     uint64 `json:"never_hits"`
 	NeverLastHour int    `json:"never_last_hour"`
 	Breaker       bool   `json:"breaker"`
@@ -36,15 +40,17 @@ type Manager struct {
 
 	writing sync.Mutex // held by who writes to the keeper, and taken before mu
 
-	mu        sync.Mutex // guards all below
-	records   map[netip.Prefix]*record
-	unkept    map[string]any // what the disk does not have yet: see Keep
-	alive     int            // at least as many blocks as are live
-	swept     time.Time
-	installed *neverTable // what the backend's never-block set was filled from
-	news      hourly
-	hits      hourly
-	status    Status // its counters
+	mu          sync.Mutex // guards all below
+	records     map[netip.Prefix]*record
+	wishes      map[netip.Prefix]*wish
+	unkept      map[string]any // what the disk does not have yet: see Keep
+	alive       int            // at least as many blocks as are live
+	swept       time.Time      // when they were counted last
+	sweptWishes time.Time
+	installed   *neverTable // what the backend's never-block set was filled from
+	news        hourly
+	hits        hourly
+	status      Status // its counters
 }
 
 // NewManager returns a manager without blocks: see Restore. Its error names
@@ -53,12 +59,15 @@ func NewManager(b Backend, n *Never, k Keeper, p Policy) (*Manager, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	return &Manager{backend: b, never: n, keeper: k, policy: p, records: map[netip.Prefix]*record{}, unkept: map[string]any{}}, nil
+	return &Manager{
+		backend: b, never: n, keeper: k, policy: p,
+		records: map[netip.Prefix]*record{}, wishes: map[netip.Prefix]*wish{}, unkept: map[string]any{},
+	}, nil
 }
 
 // Remove ends blocks, as a person's wish: evidence from before now will not
-// bring them back, and what comes later is no repeat. It tells how many of the
-// prefixes were blocked.
+// bring them back, and what comes later is no repeat. It rejects what waits,
+// and tells how many of the prefixes were blocked or waited.
 //
 // What a person asks for is on disk when the call returns; where only that
 // fails, the error says so.
@@ -70,30 +79,37 @@ func (m *Manager) Remove(ctx context.Context, now time.Time, prefixes ...netip.P
 func (m *Manager) remove(ctx context.Context, now time.Time, prefixes []netip.Prefix) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []netip.Prefix
-	var ended []*record
+	all := map[netip.Prefix]bool{}
 	for _, p := range prefixes {
 		p, err := canonical(p)
 		if err != nil {
 			return 0, err
 		}
-		if slices.Contains(all, p) {
-			continue
-		}
-		all = append(all, p)
-		if r := m.records[p]; r != nil && r.live(now) {
-			ended = append(ended, r)
-		}
+		all[p] = true
 	}
 	// The kernel is asked about all of them: it may know more than we do.
-	if err := m.backend.Remove(ctx, all); err != nil {
+	if err := m.backend.Remove(ctx, slices.Collect(maps.Keys(all))); err != nil {
 		return 0, err
 	}
-	m.end(now, true, ended...)
-	return len(ended), nil
+	n := 0
+	for p := range all {
+		r, w := m.records[p], m.wishes[p]
+		blocked, wished := r != nil && r.live(now), w != nil && w.open(now)
+		if blocked {
+			m.end(now, true, r)
+		}
+		if wished {
+			m.reject(now, w)
+		}
+		if blocked || wished {
+			n++
+		}
+	}
+	return n, nil
 }
 
-// Flush ends all blocks like Remove, and makes the kernel's table anew.
+// Flush ends all blocks like Remove, rejects all that waits, and makes the
+// kernel's table anew. It tells how many blocks it has ended.
 func (m *Manager) Flush(ctx context.Context, now time.Time) (int, error) {
 	n, err := m.flush(ctx, now)
 	return n, errors.Join(err, m.Keep())
@@ -112,6 +128,11 @@ func (m *Manager) flush(ctx context.Context, now time.Time) (int, error) {
 		}
 	}
 	m.end(now, true, ended...)
+	for _, w := range m.wishes {
+		if w.open(now) {
+			m.reject(now, w)
+		}
+	}
 	m.installed = nil
 	return len(ended), errors.Join(m.backend.Setup(ctx), m.freshNever(ctx, now))
 }
@@ -121,11 +142,12 @@ func (m *Manager) end(now time.Time, removed bool, records ...*record) {
 	for _, r := range records {
 		r.Until, r.Removed = now.UTC(), removed
 		m.alive--
-		m.changed(r)
+		m.changed(r.key(), *r)
 	}
 }
 
-// List returns the blocks, the latest first.
+// List returns the blocks, and what waits or is observed, the latest first. A
+// prefix may be there twice: blocked, and waiting for a longer block.
 func (m *Manager) List(now time.Time) []Block {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,6 +155,11 @@ func (m *Manager) List(now time.Time) []Block {
 	for _, r := range m.records {
 		if r.live(now) {
 			list = append(list, r.Block)
+		}
+	}
+	for _, w := range m.wishes {
+		if w.open(now) {
+			list = append(list, w.Block)
 		}
 	}
 	slices.SortFunc(list, func(a, b Block) int {
@@ -164,6 +191,15 @@ func (m *Manager) Status(now time.Time) Status {
 	m.recount(now)
 	s := m.status
 	s.Live, s.Remembered = m.alive, len(m.records)-m.alive
+	for _, w := range m.wishes {
+		switch {
+		case !w.open(now):
+		case w.State == Waiting:
+			s.Waiting++
+		default:
+			s.Observed++
+		}
+	}
 	s.LastHour, s.NeverLastHour = m.news.sum(now), m.hits.sum(now)
 	s.Breaker = s.NeverLastHour > m.policy.Breaker
 	return s

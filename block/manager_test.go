@@ -169,9 +169,24 @@ func TestBreaker(t *testing.T) {
 	if s := f.Status(f.now); !s.Breaker || s.NeverHits != 3 || s.NeverLastHour != 3 {
 		t.Errorf("%+v", s)
 	}
+	if d := f.seen(attacker, 0); d.Block.State != Waiting || !strings.Contains(d.Block.Hold, "breaker") || f.blocked(attacker) != 0 {
+		t.Errorf("others' evidence must wait: %+v", d)
+	}
+	if d := f.own("198.51.100.8/32", 0); d.Block.State != Blocked {
+		t.Errorf("own evidence: %+v", d)
+	}
 	f.now = f.now.Add(time.Hour)
 	if s := f.Status(f.now); s.Breaker || s.NeverHits != 3 {
 		t.Errorf("an hour later: %+v", s)
+	}
+	if d := f.seen(attacker, 0); d.Block.State != Blocked || f.states() != Blocked {
+		t.Errorf("an hour later: %+v", d)
+	}
+	for range 3 {
+		f.own("10.0.0.1/32", 0) // an administrator who mistypes his password
+	}
+	if s := f.Status(f.now); s.Breaker || s.NeverHits != 6 {
+		t.Errorf("own evidence must not open it: %+v", s)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,21 +23,19 @@ func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.keeper.Each(func(key string, value []byte) error {
-		var r record
-		if err := json.Unmarshal(value, &r); err != nil {
+		r, w := kept(key, value)
+		switch {
+		case w != nil:
+			m.wishes[w.Prefix] = w
+		case r != nil:
+			r.State = m.state()
+			if r.Since.After(now.Add(-time.Hour)) {
+				m.news.add(r.Since)
+			}
+			m.records[r.Prefix] = r
+		default:
 			m.status.Malformed++
-			return nil
 		}
-		p, err := canonical(r.Prefix)
-		if err != nil || p.String() != key || r.Repeats < 0 {
-			m.status.Malformed++
-			return nil
-		}
-		r.State = m.state()
-		if r.Since.After(now.Add(-time.Hour)) {
-			m.news.add(r.Since)
-		}
-		m.records[p] = &r
 		return nil
 	})
 	if err != nil {
@@ -49,26 +48,54 @@ func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// EndKept ends the live blocks that a keeper holds, as Manager.Flush does, where no
-// Manager runs: a restart will not bring them back. It returns how many there
-// were, and whether any was in the kernel.
+// kept reads what Manager.Keep wrote: a record or a wish, or neither where that
+// is not what it is.
+func kept(key string, value []byte) (*record, *wish) {
+	sound := func(b Block, key string) bool {
+		p, err := canonical(b.Prefix)
+		return err == nil && p == b.Prefix && p.String() == key && b.Repeats >= 0
+	}
+	if prefix, ok := strings.CutPrefix(key, wishKey); ok {
+		var w wish
+		if json.Unmarshal(value, &w) == nil && sound(w.Block, prefix) && (w.State == Waiting || w.State == Observed) {
+			return nil, &w
+		}
+		return nil, nil
+	}
+	var r record
+	if json.Unmarshal(value, &r) == nil && sound(r.Block, key) {
+		return &r, nil
+	}
+	return nil, nil
+}
+
+// EndKept ends the live blocks that a keeper holds and rejects what waits, as
+// Manager.Flush does, where no Manager runs: a restart will not bring them back.
+// It returns how many blocks there were, and whether any was in the kernel.
 func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
 	batch := make(map[string][]byte)
 	err = k.Each(func(key string, value []byte) error {
-		var r record
-		if json.Unmarshal(value, &r) != nil || !r.live(now) {
+		var changed any
+		switch r, w := kept(key, value); {
+		case w != nil && w.open(now):
+			w.Rejected = now.UTC()
+			changed = w
+		case r != nil && r.live(now):
+			ended++
+			enforced = enforced || r.State == Blocked
+			r.Until, r.Removed = now.UTC(), true
+			changed = r
+		default:
 			return nil // what cannot be read is counted by Restore
 		}
-		enforced = enforced || r.State == Blocked
-		r.Until, r.Removed = now.UTC(), true
-		data, err := json.Marshal(r)
+		data, err := json.Marshal(changed)
 		batch[key] = data
 		return err
 	})
 	if err == nil && len(batch) > 0 {
 		err = k.Put(batch)
 	}
-	return len(batch), enforced, err
+	return ended, enforced, err
 }
 
 // Reconcile looks at this host again, reads what the kernel has counted, puts
@@ -97,6 +124,7 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
 		}
 	}
 	m.forget(now)
+	m.forgetWishes(now)
 	return restored, nil
 }
 
@@ -127,7 +155,7 @@ func (m *Manager) compare(ctx context.Context, now time.Time) (restored int, err
 			missing = append(missing, Entry{p, left})
 		}
 		if *r != before {
-			m.changed(r)
+			m.changed(r.key(), *r)
 		}
 	}
 	if err := m.backend.Add(ctx, missing); err != nil {
@@ -161,7 +189,7 @@ func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.P
 		r.count(c)
 		m.records[p] = r
 		m.alive++
-		m.changed(r)
+		m.changed(r.key(), *r)
 	}
 	return m.backend.Remove(ctx, wrong)
 }
@@ -179,29 +207,11 @@ func (m *Manager) freshNever(ctx context.Context, now time.Time) error {
 		if err := m.backend.SetNever(ctx, table.prefixes()); err != nil {
 			return err
 		}
-		if err := m.withdraw(ctx, now); err != nil {
+		if err := m.spare(ctx, now); err != nil {
 			return err
 		}
 	}
 	m.installed = table
-	return nil
-}
-
-func (m *Manager) withdraw(ctx context.Context, now time.Time) error {
-	var prefixes []netip.Prefix
-	var ended []*record
-	for p, r := range m.records {
-		if _, never := m.never.Check(p); never && r.live(now) {
-			prefixes, ended = append(prefixes, p), append(ended, r)
-		}
-	}
-	if len(ended) == 0 {
-		return nil
-	}
-	if err := m.backend.Remove(ctx, prefixes); err != nil {
-		return err
-	}
-	m.end(now, false, ended...)
 	return nil
 }
 
@@ -224,7 +234,7 @@ func (m *Manager) forget(now time.Time) {
 	for i, r := range ended {
 		if i >= m.policy.Total || now.Sub(r.Until) > m.policy.Memory {
 			delete(m.records, r.Prefix)
-			m.forgotten(r)
+			m.changed(r.key(), nil)
 		}
 	}
 }

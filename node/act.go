@@ -163,6 +163,9 @@ func (a *actor) propose(ctx context.Context, p block.Proposal) string {
 		a.counters.blocksRefused.Add(1)
 		return name + " not blocked: " + decision.Refused
 	}
+	if decision.Block.State == block.Waiting {
+		return fmt.Sprintf("%s waits for approval until %s: %s", name, decision.Block.Until.UTC().Format(time.RFC3339), decision.Block.Hold)
+	}
 	if decision.Applied {
 		a.counters.blocks.Add(1)
 	}
