@@ -313,6 +313,9 @@ func TestNeverChanges(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	f.now = f.now.Add(freshness)
+	if err := f.ApplyNever(t.Context(), f.now); err != nil || f.blocked(attacker) != 0 || len(f.List(f.now)) != 0 {
+		t.Errorf("%v: the administrator stays blocked, though nothing is proposed", err)
+	}
 	if d := f.seen(attacker, 0); d.Refused != "never-block set: 198.51.100.7 is the administrator's SSH session" {
 		t.Errorf("%+v", d)
 	}

@@ -112,6 +112,16 @@ func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
 	return restored, errors.Join(err, m.Keep())
 }
 
+// ApplyNever brings blocks and kernel in line with the never-block set, as after
+// Never.Watch has seen a change. Unlike Reconcile it resolves no names, which
+// takes longest just when the network changes.
+func (m *Manager) ApplyNever(ctx context.Context, now time.Time) error {
+	m.mu.Lock()
+	err := m.freshNever(ctx, now)
+	m.mu.Unlock()
+	return errors.Join(err, m.Keep())
+}
+
 func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
 	if err := m.freshNever(ctx, now); err != nil {
 		return 0, err

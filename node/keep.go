@@ -69,6 +69,20 @@ func (n *Node) commit() error {
 	return errors.Join(alerts, blocks)
 }
 
+// watch follows this host's addresses and routes as they change. Where the
+// kernel does not tell them, the look of every minute has to do.
+func (n *Node) watch(ctx context.Context) error {
+	err := n.never.Watch(ctx, func() {
+		if err := n.blocks.ApplyNever(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			n.config.Log.Error("blocks not in line with this host's new addresses or routes", "error", err)
+		}
+	})
+	if err != nil {
+		n.config.Log.Warn("changes of addresses and routes are noticed within a minute only", "error", err)
+	}
+	return nil
+}
+
 // reconcile brings the blocks in line with the kernel and with what this host
 // is now: its addresses, its administrators, the names of the allow-list.
 func (n *Node) reconcile(ctx context.Context, now time.Time) {

@@ -136,6 +136,9 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	running.Go(func() error { return n.outbox.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
 	running.Go(func() error { return n.meet(ctx) })
+	if n.config.Backend == nil { // which is not of this host
+		running.Go(func() error { return n.watch(ctx) })
+	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)
 		if err != nil {
