@@ -27,6 +27,10 @@ type Backend interface {
 	Remove(context.Context, []netip.Prefix) error
 	// SetNever replaces the prefixes that pass whatever is blocked.
 	SetNever(context.Context, []netip.Prefix) error
+	// SetMembers replaces the addresses and TCP ports on which the other members'
+	// overlays listen. Connections that this host opens to them pass whatever
+	// is blocked; the members' hosts may be blocked otherwise.
+	SetMembers(context.Context, []netip.AddrPort) error
 	// Counters tells what is blocked now: of the prefixes named those that
 	// are there, or all. Its error is fs.ErrNotExist where Setup is needed.
 	Counters(context.Context, ...netip.Prefix) (map[netip.Prefix]Counter, error)

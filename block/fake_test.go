@@ -58,6 +58,8 @@ func (k *fakeKernel) SetNever(_ context.Context, prefixes []netip.Prefix) error 
 	return k.fail
 }
 
+func (k *fakeKernel) SetMembers(context.Context, []netip.AddrPort) error { return k.fail }
+
 func (k *fakeKernel) Flush(context.Context) error {
 	k.there, k.elements, k.never = false, map[netip.Prefix]fakeElement{}, nil
 	return k.fail
