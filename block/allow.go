@@ -3,41 +3,50 @@ package block
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 )
 
-// SetAllow replaces the allow-list. New names count from the next Refresh on.
+// SetAllow replaces the allow-list: addresses, prefixes and host names. Names
+// count from the next Refresh on. Its error names the entry that is none of
+// these; the former list stays then.
 func (n *Never) SetAllow(entries []string) error {
+	return n.setList("allow-list", "on the allow-list", entries)
+}
+
+// SetFederation does the same for the list of the federation's policy.
+func (n *Never) SetFederation(entries []string) error {
+	return n.setList("federation's allow-list", "on the federation's allow-list", entries)
+}
+
+func (n *Never) setList(list, why string, entries []string) error {
 	var listed []exemption
-	var names []string
 	for _, entry := range entries {
-		p, err := netip.ParsePrefix(entry)
-		if addr, aerr := netip.ParseAddr(entry); aerr == nil {
-			p, err = netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), nil
-		}
+		e, err := parseExemption(entry, why)
 		if err != nil {
-			if !isHostName(entry) {
-				return fmt.Errorf("allow-list: %q is no address, prefix or host name", entry)
-			}
-			names = append(names, entry)
-			continue
+			return fmt.Errorf("%s: %w", list, err)
 		}
-		if p, err = canonical(p); err != nil {
-			return fmt.Errorf("allow-list: %w", err)
-		}
-		listed = append(listed, exemption{p, "on the allow-list"})
+		listed = append(listed, e)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, name := range n.names {
-		if !slices.Contains(names, name) {
-			delete(n.parts, "name "+name)
-		}
-	}
-	n.names = names
-	n.parts["allow"] = listed
+	n.parts[list] = listed
 	n.build()
 	return nil
+}
+
+// parseExemption reads an address, a prefix or a host name.
+func parseExemption(entry, why string) (exemption, error) {
+	p, err := netip.ParsePrefix(entry)
+	if addr, aerr := netip.ParseAddr(entry); aerr == nil {
+		p, err = netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), nil
+	}
+	if err != nil {
+		if !isHostName(entry) {
+			return exemption{}, fmt.Errorf("%q is no address, prefix or host name", entry)
+		}
+		return exemption{why: why, name: entry}, nil
+	}
+	p, err = canonical(p)
+	return exemption{prefix: p, why: why}, err
 }
 
 // isHostName follows RFC 1123, 2.1; a name of digits only is a mistyped address.

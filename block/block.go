@@ -27,6 +27,10 @@ type Backend interface {
 	Remove(context.Context, []netip.Prefix) error
 	// SetNever replaces the prefixes that pass whatever is blocked.
 	SetNever(context.Context, []netip.Prefix) error
+	// SetMembers replaces the addresses and TCP ports on which the other members'
+	// overlays listen. Connections that this host opens to them pass whatever
+	// is blocked; the members' hosts may be blocked otherwise.
+	SetMembers(context.Context, []netip.AddrPort) error
 	// Counters tells what is blocked now: of the prefixes named those that
 	// are there, or all. Its error is fs.ErrNotExist where Setup is needed.
 	Counters(context.Context, ...netip.Prefix) (map[netip.Prefix]Counter, error)
@@ -55,9 +59,11 @@ type Block struct {
 	Prefix netip.Prefix `json:"prefix"`
 	Since  time.Time    `json:"since"`
 	Until  time.Time    `json:"until"`
-	State  string       `json:"state"` // Blocked or Observed
+	State  string       `json:"state"` // Blocked, Observed or Waiting
 	Reason string       `json:"reason"`
 	Alert  string       `json:"alert,omitempty"` // the alert's id, where one asked for it
+	// Hold is why a person has to decide, where it is Waiting.
+	Hold string `json:"hold,omitempty"`
 	// Repeats counts the earlier blocks of the same prefix that are remembered.
 	Repeats int `json:"repeats"`
 	// Packets and Bytes are what the block stopped, over all its extensions,
@@ -70,6 +76,7 @@ type Block struct {
 const (
 	Blocked  = "blocked"  // the kernel drops its packets
 	Observed = "observed" // mode observe: it would be blocked
+	Waiting  = "waiting"  // for a person: see Manager.Approve
 )
 
 // canonical returns the prefix as it is stored: masked, without a zone, and

@@ -58,6 +58,8 @@ func (k *fakeKernel) SetNever(_ context.Context, prefixes []netip.Prefix) error 
 	return k.fail
 }
 
+func (k *fakeKernel) SetMembers(context.Context, []netip.AddrPort) error { return k.fail }
+
 func (k *fakeKernel) Flush(context.Context) error {
 	k.there, k.elements, k.never = false, map[netip.Prefix]fakeElement{}, nil
 	return k.fail
@@ -88,9 +90,13 @@ func (k *fakeKernel) drop(s string) {
 type fakeKeeper struct {
 	kept map[string][]byte
 	fail error
+	busy func() // what a Put does first
 }
 
 func (k *fakeKeeper) Put(batch map[string][]byte) error {
+	if k.busy != nil {
+		k.busy()
+	}
 	if k.fail == nil {
 		maps.Copy(k.kept, batch)
 	}
@@ -138,8 +144,25 @@ func newFixture(t *testing.T, change ...func(*Policy)) *fixture {
 	return f
 }
 
-// restart is a new manager over the same kernel and disk.
+// restart is a new manager over the same kernel and disk, after the former one
+// has ended in good order.
 func (f *fixture) restart(policy Policy) {
+	f.Helper()
+	if f.Manager != nil {
+		f.keep()
+	}
+	f.crash(policy)
+}
+
+func (f *fixture) keep() {
+	f.Helper()
+	if err := f.Keep(); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// crash is a new manager after the former one was killed.
+func (f *fixture) crash(policy Policy) {
 	f.Helper()
 	var err error
 	if f.never, err = NewNever(NeverOptions{Allow: []string{"203.0.113.128/25"}}); err != nil {

@@ -18,23 +18,27 @@ import (
 // use them as public addresses.
 func fixed(lab bool) []exemption {
 	list := []exemption{
-		{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
-		{netip.MustParsePrefix("::1/128"), "loopback"},
-		{netip.MustParsePrefix("0.0.0.0/8"), "unspecified"},
-		{netip.MustParsePrefix("::/128"), "unspecified"},
-		{netip.MustParsePrefix("169.254.0.0/16"), "link-local"},
-		{netip.MustParsePrefix("fe80::/10"), "link-local"},
-		{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},
-		{netip.MustParsePrefix("ff00::/8"), "multicast"},
-		{netip.MustParsePrefix("255.255.255.255/32"), "broadcast"},
+		exempt("127.0.0.0/8", "loopback"),
+		exempt("::1/128", "loopback"),
+		exempt("0.0.0.0/8", "unspecified"),
+		exempt("::/128", "unspecified"),
+		exempt("169.254.0.0/16", "link-local"),
+		exempt("fe80::/10", "link-local"),
+		exempt("224.0.0.0/4", "multicast"),
+		exempt("ff00::/8", "multicast"),
+		exempt("255.255.255.255/32", "broadcast"),
 	}
 	if lab {
 		return list
 	}
 	for _, private := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"} {
-		list = append(list, exemption{netip.MustParsePrefix(private), "a private range"})
+		list = append(list, exempt(private, "a private range"))
 	}
 	return list
+}
+
+func exempt(prefix, why string) exemption {
+	return exemption{prefix: netip.MustParsePrefix(prefix), why: why}
 }
 
 // host is where the surroundings are read: its files below root, and the
@@ -55,6 +59,7 @@ func (h host) sources() map[string]func() ([]exemption, error) {
 		"default gateways": defaultGateways,
 		"resolvers":        h.resolvers,
 		"SSH sessions":     h.sessions,
+		"time servers":     h.timeServers,
 	}
 }
 

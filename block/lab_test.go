@@ -139,16 +139,21 @@ func addrPort(addr string, port uint16) netip.AddrPort {
 // tcp connects from one address to a listener on the other.
 func (l *lab) tcp(from, to string, port uint16, outbound bool) (passed bool) {
 	l.Helper()
+	return l.connect(addrPort(from, 0), addrPort(to, port), outbound)
+}
+
+func (l *lab) connect(from, to netip.AddrPort, outbound bool) (passed bool) {
+	l.Helper()
 	serve := func() net.Listener {
-		server, err := net.Listen("tcp", addrPort(to, port).String())
+		server, err := net.Listen("tcp", to.String())
 		if err != nil {
 			l.Fatal(err)
 		}
 		return server
 	}
 	dial := func() {
-		d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(addrPort(from, 0))}
-		if conn, err := d.Dial("tcp", addrPort(to, port).String()); err == nil {
+		d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(from)}
+		if conn, err := d.Dial("tcp", to.String()); err == nil {
 			conn.Close()
 			passed = true
 		}

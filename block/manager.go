@@ -2,31 +2,25 @@ package block
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 )
 
-// Keeper remembers blocks over restarts. The Manager never calls it while it
-// calls back.
-type Keeper interface {
-	Put(map[string][]byte) error
-	Delete(keys ...string) error
-	Each(func(key string, value []byte) error) error
-}
-
 // Status is for people and metrics.
 type Status struct {
 	Live       int `json:"live"`       // blocks now
+	Waiting    int `json:"waiting"`    // for a person's approval
+	Observed   int `json:"observed"`   // only shown, by Policy.Network
 	Remembered int `json:"remembered"` // ended ones, which make repeaters
 	LastHour   int `json:"last_hour"`  // new blocks
-	// NeverHits counts the proposals that hit the never-block set, since the
-	// start and in the last hour. Breaker says that these are too many:
-	// somebody has bad evidence, or bad intentions.
+	// NeverHits counts the proposals that hit the never-block set since the
+	// start, NeverLastHour those of others in the last hour. Breaker says that
+	// these are too many: somebody has bad evidence, or bad intentions. What
+	// others say waits for approval then.
 	NeverHits     uint64 `json:"never_hits"`
 	NeverLastHour int    `json:"never_last_hour"`
 	Breaker       bool   `json:"breaker"`
@@ -34,47 +28,29 @@ type Status struct {
 	Warning       string `json:"warning,omitempty"` // of the never-block set
 }
 
-// record is a block as it is kept. After its end it is the memory of it.
-type record struct {
-	Block
-	// Removed means that a person ended the block, at Until.
-	Removed bool `json:"removed,omitempty"`
-	// BasePackets and BaseBytes are what the kernel's former counters of this
-	// block held; its present one is added to them.
-	BasePackets uint64 `json:"base_packets,omitempty"`
-	BaseBytes   uint64 `json:"base_bytes,omitempty"`
-}
-
-func (r *record) live(now time.Time) bool { return r.Until.Sub(now) >= time.Millisecond }
-
-// count takes over what the kernel's counter holds.
-func (r *record) count(c Counter) {
-	if r.BasePackets+c.Packets < r.Packets { // somebody has begun a new one
-		r.rebase()
-	}
-	r.Packets, r.Bytes = r.BasePackets+c.Packets, r.BaseBytes+c.Bytes
-}
-
-// rebase is called when the kernel's counter begins anew.
-func (r *record) rebase() { r.BasePackets, r.BaseBytes = r.Packets, r.Bytes }
-
 // Manager decides about proposals, and keeps the blocks in the kernel and on
 // disk: first in the kernel. It starts no goroutine; whoever owns it calls
-// Restore once, and Reconcile about every minute.
+// Restore once, Keep every moment and at the end, and Reconcile about every
+// minute.
 type Manager struct {
 	backend Backend
 	never   *Never
 	keeper  Keeper
 	policy  Policy
 
-	mu        sync.Mutex // guards all below
-	records   map[netip.Prefix]*record
-	alive     int // at least as many blocks as are live
-	swept     time.Time
-	installed *neverTable // what the backend's never-block set was filled from
-	news      hourly
-	hits      hourly
-	status    Status // its counters
+	writing sync.Mutex // held by who writes to the keeper, and taken before mu
+
+	mu          sync.Mutex // guards all below
+	records     map[netip.Prefix]*record
+	wishes      map[netip.Prefix]*wish
+	unkept      map[string]any // what the disk does not have yet: see Keep
+	alive       int            // at least as many blocks as are live
+	swept       time.Time      // when they were counted last
+	sweptWishes time.Time
+	installed   *neverTable // what the backend's never-block set was filled from
+	news        hourly
+	hits        hourly
+	status      Status // its counters
 }
 
 // NewManager returns a manager without blocks: see Restore. Its error names
@@ -83,58 +59,63 @@ func NewManager(b Backend, n *Never, k Keeper, p Policy) (*Manager, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	return &Manager{backend: b, never: n, keeper: k, policy: p, records: map[netip.Prefix]*record{}}, nil
-}
-
-// keep writes records to the disk.
-func (m *Manager) keep(records ...*record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	batch := make(map[string][]byte, len(records))
-	for _, r := range records {
-		data, err := json.Marshal(r)
-		if err != nil {
-			return fmt.Errorf("keep the block of %s: %w", r.Prefix, err)
-		}
-		batch[r.Prefix.String()] = data
-	}
-	if err := m.keeper.Put(batch); err != nil {
-		return fmt.Errorf("keep %d blocks: %w", len(records), err)
-	}
-	return nil
+	return &Manager{
+		backend: b, never: n, keeper: k, policy: p,
+		records: map[netip.Prefix]*record{}, wishes: map[netip.Prefix]*wish{}, unkept: map[string]any{},
+	}, nil
 }
 
 // Remove ends blocks, as a person's wish: evidence from before now will not
-// bring them back, and what comes later is no repeat. It tells how many of the
-// prefixes were blocked.
+// bring them back, and what comes later is no repeat. It rejects what waits,
+// and tells how many of the prefixes were blocked or waited.
+//
+// What a person asks for is on disk when the call returns; where only that
+// fails, the error says so.
 func (m *Manager) Remove(ctx context.Context, now time.Time, prefixes ...netip.Prefix) (int, error) {
+	n, err := m.remove(ctx, now, prefixes)
+	return n, errors.Join(err, m.Keep())
+}
+
+func (m *Manager) remove(ctx context.Context, now time.Time, prefixes []netip.Prefix) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []netip.Prefix
-	var ended []*record
+	all := map[netip.Prefix]bool{}
 	for _, p := range prefixes {
 		p, err := canonical(p)
 		if err != nil {
 			return 0, err
 		}
-		if slices.Contains(all, p) {
-			continue
-		}
-		all = append(all, p)
-		if r := m.records[p]; r != nil && r.live(now) {
-			ended = append(ended, r)
-		}
+		all[p] = true
 	}
 	// The kernel is asked about all of them: it may know more than we do.
-	if err := m.backend.Remove(ctx, all); err != nil {
+	if err := m.backend.Remove(ctx, slices.Collect(maps.Keys(all))); err != nil {
 		return 0, err
 	}
-	return len(ended), m.end(now, true, ended...)
+	n := 0
+	for p := range all {
+		r, w := m.records[p], m.wishes[p]
+		blocked, wished := r != nil && r.live(now), w != nil && w.open(now)
+		if blocked {
+			m.end(now, true, r)
+		}
+		if wished {
+			m.reject(now, w)
+		}
+		if blocked || wished {
+			n++
+		}
+	}
+	return n, nil
 }
 
-// Flush ends all blocks like Remove, and makes the kernel's table anew.
+// Flush ends all blocks like Remove, rejects all that waits, and makes the
+// kernel's table anew. It tells how many blocks it has ended.
 func (m *Manager) Flush(ctx context.Context, now time.Time) (int, error) {
+	n, err := m.flush(ctx, now)
+	return n, errors.Join(err, m.Keep())
+}
+
+func (m *Manager) flush(ctx context.Context, now time.Time) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.backend.Flush(ctx); err != nil {
@@ -146,20 +127,27 @@ func (m *Manager) Flush(ctx context.Context, now time.Time) (int, error) {
 			ended = append(ended, r)
 		}
 	}
+	m.end(now, true, ended...)
+	for _, w := range m.wishes {
+		if w.open(now) {
+			m.reject(now, w)
+		}
+	}
 	m.installed = nil
-	return len(ended), errors.Join(m.end(now, true, ended...), m.backend.Setup(ctx), m.freshNever(ctx, now))
+	return len(ended), errors.Join(m.backend.Setup(ctx), m.freshNever(ctx, now))
 }
 
 // end turns blocks into the memory of them.
-func (m *Manager) end(now time.Time, removed bool, records ...*record) error {
+func (m *Manager) end(now time.Time, removed bool, records ...*record) {
 	for _, r := range records {
 		r.Until, r.Removed = now.UTC(), removed
 		m.alive--
+		m.changed(r.key(), *r)
 	}
-	return m.keep(records...)
 }
 
-// List returns the blocks, the latest first.
+// List returns the blocks, and what waits or is observed, the latest first. A
+// prefix may be there twice: blocked, and waiting for a longer block.
 func (m *Manager) List(now time.Time) []Block {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -167,6 +155,11 @@ func (m *Manager) List(now time.Time) []Block {
 	for _, r := range m.records {
 		if r.live(now) {
 			list = append(list, r.Block)
+		}
+	}
+	for _, w := range m.wishes {
+		if w.open(now) {
+			list = append(list, w.Block)
 		}
 	}
 	slices.SortFunc(list, func(a, b Block) int {
@@ -198,6 +191,15 @@ func (m *Manager) Status(now time.Time) Status {
 	m.recount(now)
 	s := m.status
 	s.Live, s.Remembered = m.alive, len(m.records)-m.alive
+	for _, w := range m.wishes {
+		switch {
+		case !w.open(now):
+		case w.State == Waiting:
+			s.Waiting++
+		default:
+			s.Observed++
+		}
+	}
 	s.LastHour, s.NeverLastHour = m.news.sum(now), m.hits.sum(now)
 	s.Breaker = s.NeverLastHour > m.policy.Breaker
 	return s

@@ -38,6 +38,7 @@ func TestRefusals(t *testing.T) {
 				test.proposal.Evidence = f.now
 			}
 			d := f.propose(test.proposal)
+			f.keep()
 			if test.want == "" && (d.Refused != "" || !d.Applied || len(f.kernel.elements) != 1 || len(f.keeper.kept) != 1) {
 				t.Errorf("refused: %+v", d)
 			}
@@ -168,9 +169,24 @@ func TestBreaker(t *testing.T) {
 	if s := f.Status(f.now); !s.Breaker || s.NeverHits != 3 || s.NeverLastHour != 3 {
 		t.Errorf("%+v", s)
 	}
+	if d := f.seen(attacker, 0); d.Block.State != Waiting || !strings.Contains(d.Block.Hold, "breaker") || f.blocked(attacker) != 0 {
+		t.Errorf("others' evidence must wait: %+v", d)
+	}
+	if d := f.own("198.51.100.8/32", 0); d.Block.State != Blocked {
+		t.Errorf("own evidence: %+v", d)
+	}
 	f.now = f.now.Add(time.Hour)
 	if s := f.Status(f.now); s.Breaker || s.NeverHits != 3 {
 		t.Errorf("an hour later: %+v", s)
+	}
+	if d := f.seen(attacker, 0); d.Block.State != Blocked || f.states() != Blocked {
+		t.Errorf("an hour later: %+v", d)
+	}
+	for range 3 {
+		f.own("10.0.0.1/32", 0) // an administrator who mistypes his password
+	}
+	if s := f.Status(f.now); s.Breaker || s.NeverHits != 6 {
+		t.Errorf("own evidence must not open it: %+v", s)
 	}
 }
 
@@ -297,6 +313,9 @@ func TestNeverChanges(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	f.now = f.now.Add(freshness)
+	if err := f.ApplyNever(t.Context(), f.now); err != nil || f.blocked(attacker) != 0 || len(f.List(f.now)) != 0 {
+		t.Errorf("%v: the administrator stays blocked, though nothing is proposed", err)
+	}
 	if d := f.seen(attacker, 0); d.Refused != "never-block set: 198.51.100.7 is the administrator's SSH session" {
 		t.Errorf("%+v", d)
 	}
@@ -311,7 +330,7 @@ func TestNeverChanges(t *testing.T) {
 func TestFailures(t *testing.T) {
 	f := newFixture(t)
 	f.keeper.fail = errBroken
-	d, err := f.Propose(t.Context(), f.now, Proposal{Prefix: netip.MustParsePrefix(attacker), Evidence: f.now})
+	d, err := f.Propose(t.Context(), f.now, Proposal{Prefix: netip.MustParsePrefix(attacker), Manual: true})
 	if !errors.Is(err, errBroken) || !d.Applied || f.blocked(attacker) == 0 {
 		t.Errorf("disk: %+v, %v: the block must stand", d, err)
 	}

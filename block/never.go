@@ -15,7 +15,7 @@ import (
 // freshness is how old the picture of this host may be when a block is decided.
 const freshness = 5 * time.Second
 
-// lookupTime is how long the names of the allow-list may take to resolve.
+// lookupTime is how long the host names may take to resolve.
 const lookupTime = 5 * time.Second
 
 // NeverOptions say what is never blocked besides this host's own surroundings.
@@ -30,23 +30,26 @@ type NeverOptions struct {
 }
 
 // An exemption is a prefix that is never blocked, and why: "a private range".
+// Or it is a host name, without a prefix, of which that holds for its addresses.
 type exemption struct {
 	prefix netip.Prefix
 	why    string
+	name   string
 }
 
 // Never is the set of prefixes that are never blocked: what no host may lose
-// (loopback, its own addresses, its gateways and resolvers, private ranges),
-// the people who administer it now, and the allow-list.
+// (loopback, its own addresses, its gateways, resolvers and time servers,
+// private ranges), the people who administer it now, and the allow-lists of this
+// host and of the federation.
 type Never struct {
 	lookup func(context.Context, string) ([]netip.Addr, error)
 	// sources read the surroundings of this host that change.
 	sources map[string]func() ([]exemption, error)
 
-	mu     sync.Mutex // guards all below
-	parts  map[string][]exemption
-	names  []string // of the allow-list, to be resolved
-	looked time.Time
+	mu       sync.Mutex // guards all below
+	parts    map[string][]exemption
+	resolved map[string][]netip.Addr // the names in parts, as last found
+	looked   time.Time
 
 	table atomic.Pointer[neverTable]
 }
@@ -60,7 +63,10 @@ type neverTable struct {
 // NewNever starts with what is known without looking: see Refresh. Its error
 // names the entry of the allow-list that is none.
 func NewNever(o NeverOptions) (*Never, error) {
-	n := &Never{lookup: o.Lookup, sources: thisHost().sources(), parts: map[string][]exemption{"fixed": fixed(o.LabPrivate)}}
+	n := &Never{
+		lookup: o.Lookup, sources: thisHost().sources(),
+		parts: map[string][]exemption{"fixed": fixed(o.LabPrivate)}, resolved: map[string][]netip.Addr{},
+	}
 	if n.lookup == nil {
 		n.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -73,7 +79,9 @@ func NewNever(o NeverOptions) (*Never, error) {
 // keeps its former value, and is told by the error.
 func (n *Never) Refresh(ctx context.Context, now time.Time) error {
 	n.mu.Lock()
-	names := slices.Clone(n.names)
+	failed := n.look(now)
+	n.build() // before the names, which may take a while
+	names := n.names()
 	n.mu.Unlock()
 	found := make([][]netip.Addr, len(names))
 	errs := make([]error, len(names))
@@ -91,15 +99,29 @@ func (n *Never) Refresh(ctx context.Context, now time.Time) error {
 
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var failed error
 	for i, name := range names {
 		if errs[i] != nil {
-			failed = errors.Join(failed, fmt.Errorf("allow-list: look up %q: %w (its former addresses stay)", name, errs[i]))
-		} else if slices.Contains(n.names, name) { // it may have been taken off meanwhile
-			n.parts["name "+name] = exemptions(found[i], "on the allow-list as "+name)
+			failed = errors.Join(failed, fmt.Errorf("never-block set: look up %q: %w (its former addresses stay)", name, errs[i]))
+		} else {
+			n.resolved[name] = found[i]
 		}
 	}
-	return errors.Join(failed, n.look(now))
+	n.build()
+	return failed
+}
+
+// names returns the host names to resolve, each once.
+func (n *Never) names() []string {
+	var names []string
+	for _, part := range n.parts {
+		for _, e := range part {
+			if e.name != "" {
+				names = append(names, e.name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Fresh looks at this host again if the last look is some seconds old. It reads
@@ -110,7 +132,9 @@ func (n *Never) Fresh(now time.Time) error {
 	if age := now.Sub(n.looked); age >= 0 && age < freshness {
 		return nil
 	}
-	return n.look(now)
+	failed := n.look(now)
+	n.build()
+	return failed
 }
 
 func (n *Never) look(now time.Time) error {
@@ -124,18 +148,29 @@ func (n *Never) look(now time.Time) error {
 		n.parts[name] = found
 	}
 	n.looked = now
-	n.build()
 	return failed
 }
 
+// build makes the table of the parts, and forgets names that are in none of them.
 func (n *Never) build() {
 	t := &neverTable{}
-	var prefixes []netip.Prefix
+	resolved := make(map[string][]netip.Addr, len(n.resolved))
 	for _, part := range n.parts {
 		for _, e := range part {
-			t.all = append(t.all, e)
-			prefixes = append(prefixes, e.prefix)
+			if e.name == "" {
+				t.all = append(t.all, e)
+				continue
+			}
+			if addrs, ok := n.resolved[e.name]; ok {
+				resolved[e.name] = addrs
+				t.all = append(t.all, exemptions(addrs, e.why+" as "+e.name)...)
+			}
 		}
+	}
+	n.resolved = resolved
+	var prefixes []netip.Prefix
+	for _, e := range t.all {
+		prefixes = append(prefixes, e.prefix)
 	}
 	slices.SortFunc(t.all, func(a, b exemption) int {
 		if a.prefix.Bits() != b.prefix.Bits() {
@@ -195,7 +230,7 @@ func exemptions(addrs []netip.Addr, why string) []exemption {
 	var list []exemption
 	for _, addr := range addrs {
 		if addr = addr.Unmap().WithZone(""); addr.IsValid() {
-			list = append(list, exemption{netip.PrefixFrom(addr, addr.BitLen()), why})
+			list = append(list, exemption{prefix: netip.PrefixFrom(addr, addr.BitLen()), why: why})
 		}
 	}
 	return list

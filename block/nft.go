@@ -28,9 +28,7 @@ type Options struct {
 	Table string
 	// OverlayPorts are the TCP and UDP ports on which this node's overlay
 	// listens. Packets to them, and those sent from them, pass whoever the
-	// peer is. libp2p dials from the port it listens on, so this covers
-	// outgoing connections too. No exemption rests on a port that the other
-	// side chooses.
+	// peer is. The overlay opens connections from other ports: see SetMembers.
 	OverlayPorts []uint16
 }
 
@@ -40,10 +38,11 @@ type Firewall struct {
 	table *nftables.Table
 	ports []uint16
 
-	mu    sync.Mutex // guards all below
-	sock  *socket
-	sizes map[size]bool // those whose sets are in the kernel
-	never []netip.Prefix
+	mu      sync.Mutex // guards all below
+	sock    *socket
+	sizes   map[size]bool // those whose sets are in the kernel
+	never   []netip.Prefix
+	members []netip.AddrPort
 }
 
 // NewFirewall opens the kernel's netlink socket; Setup makes the table. Reading

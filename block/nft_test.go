@@ -336,7 +336,6 @@ func TestManyRestored(t *testing.T) {
 		}
 		took = time.Since(now)
 	}
-	t.Logf("restored in %s", took)
 	if took > 2*time.Second {
 		t.Errorf("restoring took %s, want at most 2s", took)
 	}
@@ -346,11 +345,14 @@ func TestManyRestored(t *testing.T) {
 		t.Fatalf("%d blocks in the kernel", len(counters))
 	}
 	slack := 2*time.Second + time.Since(start) // the kernel is asked at some time in between
+	worst := time.Duration(0)
 	for _, b := range m.List(now) {
-		if off := start.Add(counters[b.Prefix].Remaining).Sub(b.Until); off.Abs() > slack {
+		off := start.Add(counters[b.Prefix].Remaining).Sub(b.Until).Abs()
+		if worst = max(worst, off); off > slack {
 			t.Fatalf("%s ends %s off", b.Prefix, off)
 		}
 	}
+	t.Logf("restore 10,000 blocks: target 2s, measured %s; remaining time: target 2s off at most, measured %s", took, worst)
 	l.nft("flush ruleset")
 	if n, err := m.Reconcile(t.Context(), now); n != 10_000 || err != nil {
 		t.Errorf("put back %d, %v", n, err)

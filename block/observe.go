@@ -9,13 +9,14 @@ import (
 // its blocks are only those that the Manager writes down.
 type Observer struct{}
 
-func (Observer) Setup(context.Context) error                    { return nil }
-func (Observer) Add(context.Context, []Entry) error             { return nil }
-func (Observer) Remove(context.Context, []netip.Prefix) error   { return nil }
-func (Observer) SetNever(context.Context, []netip.Prefix) error { return nil }
-func (Observer) Flush(context.Context) error                    { return nil }
-func (Observer) Enforcing() bool                                { return false }
-func (Observer) Close() error                                   { return nil }
+func (Observer) Setup(context.Context) error                        { return nil }
+func (Observer) Add(context.Context, []Entry) error                 { return nil }
+func (Observer) Remove(context.Context, []netip.Prefix) error       { return nil }
+func (Observer) SetNever(context.Context, []netip.Prefix) error     { return nil }
+func (Observer) SetMembers(context.Context, []netip.AddrPort) error { return nil }
+func (Observer) Flush(context.Context) error                        { return nil }
+func (Observer) Enforcing() bool                                    { return false }
+func (Observer) Close() error                                       { return nil }
 
 // Counters is always empty: nothing is dropped.
 func (Observer) Counters(context.Context, ...netip.Prefix) (map[netip.Prefix]Counter, error) {

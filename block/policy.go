@@ -19,8 +19,12 @@ type Policy struct {
 	// Memory is how long an ended block makes its prefix a repeater. At most
 	// Total ended blocks are remembered.
 	Memory time.Duration
-	// Breaker is how many proposals in an hour may hit the never-block set
-	// before Status says that something is wrong with whoever makes them.
+	// Network is what others' evidence may do. What it has wait or observed is
+	// bounded by Total as well.
+	Network Mode
+	// Breaker is how many proposals on others' evidence may hit the never-block
+	// set in an hour before something must be wrong with whoever makes them:
+	// all further ones wait for approval, until the hour has passed.
 	Breaker int
 }
 
@@ -29,7 +33,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		First: 10 * time.Minute, Max: 4 * time.Hour, MaxLocal: 24 * time.Hour,
 		PerHour: 1000, Total: 10_000, MaxBits4: 32, MaxBits6: 64,
-		Memory: 24 * time.Hour, Breaker: 20,
+		Memory: 24 * time.Hour, Network: Auto, Breaker: 20,
 	}
 }
 
@@ -41,6 +45,9 @@ func (p Policy) validate() error {
 		return fmt.Errorf("block policy: caps below zero")
 	case p.MaxBits4 < 0 || p.MaxBits4 > 32 || p.MaxBits6 < 0 || p.MaxBits6 > 128:
 		return fmt.Errorf("block policy: prefix lengths /%d and /%d: want 0 to 32 and 0 to 128", p.MaxBits4, p.MaxBits6)
+	}
+	if err := p.Network.validate(); err != nil {
+		return fmt.Errorf("block policy: others' evidence: %w", err)
 	}
 	return nil
 }

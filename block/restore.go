@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,24 +16,26 @@ import (
 // is counted (Status.Malformed) and left where it is. It does not resolve the
 // names of the allow-list, which may take seconds: call Reconcile afterwards.
 func (m *Manager) Restore(ctx context.Context, now time.Time) error {
+	return errors.Join(m.restore(ctx, now), m.Keep())
+}
+
+func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.keeper.Each(func(key string, value []byte) error {
-		var r record
-		if err := json.Unmarshal(value, &r); err != nil {
+		r, w := kept(key, value)
+		switch {
+		case w != nil:
+			m.wishes[w.Prefix] = w
+		case r != nil:
+			r.State = m.state()
+			if r.Since.After(now.Add(-time.Hour)) {
+				m.news.add(r.Since)
+			}
+			m.records[r.Prefix] = r
+		default:
 			m.status.Malformed++
-			return nil
 		}
-		p, err := canonical(r.Prefix)
-		if err != nil || p.String() != key || r.Repeats < 0 {
-			m.status.Malformed++
-			return nil
-		}
-		r.State = m.state()
-		if r.Since.After(now.Add(-time.Hour)) {
-			m.news.add(r.Since)
-		}
-		m.records[p] = &r
 		return nil
 	})
 	if err != nil {
@@ -45,26 +48,54 @@ func (m *Manager) Restore(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// EndKept ends the live blocks that a keeper holds, as Manager.Flush does, where no
-// Manager runs: a restart will not bring them back. It returns how many there
-// were, and whether any was in the kernel.
+// kept reads what Manager.Keep wrote: a record or a wish, or neither where that
+// is not what it is.
+func kept(key string, value []byte) (*record, *wish) {
+	sound := func(b Block, key string) bool {
+		p, err := canonical(b.Prefix)
+		return err == nil && p == b.Prefix && p.String() == key && b.Repeats >= 0
+	}
+	if prefix, ok := strings.CutPrefix(key, wishKey); ok {
+		var w wish
+		if json.Unmarshal(value, &w) == nil && sound(w.Block, prefix) && (w.State == Waiting || w.State == Observed) {
+			return nil, &w
+		}
+		return nil, nil
+	}
+	var r record
+	if json.Unmarshal(value, &r) == nil && sound(r.Block, key) {
+		return &r, nil
+	}
+	return nil, nil
+}
+
+// EndKept ends the live blocks that a keeper holds and rejects what waits, as
+// Manager.Flush does, where no Manager runs: a restart will not bring them back.
+// It returns how many blocks there were, and whether any was in the kernel.
 func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
 	batch := make(map[string][]byte)
 	err = k.Each(func(key string, value []byte) error {
-		var r record
-		if json.Unmarshal(value, &r) != nil || !r.live(now) {
+		var changed any
+		switch r, w := kept(key, value); {
+		case w != nil && w.open(now):
+			w.Rejected = now.UTC()
+			changed = w
+		case r != nil && r.live(now):
+			ended++
+			enforced = enforced || r.State == Blocked
+			r.Until, r.Removed = now.UTC(), true
+			changed = r
+		default:
 			return nil // what cannot be read is counted by Restore
 		}
-		enforced = enforced || r.State == Blocked
-		r.Until, r.Removed = now.UTC(), true
-		data, err := json.Marshal(r)
+		data, err := json.Marshal(changed)
 		batch[key] = data
 		return err
 	})
 	if err == nil && len(batch) > 0 {
 		err = k.Put(batch)
 	}
-	return len(batch), enforced, err
+	return ended, enforced, err
 }
 
 // Reconcile looks at this host again, reads what the kernel has counted, puts
@@ -74,10 +105,21 @@ func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
 	// Outside the lock: the allow-list's names may take a while to resolve.
 	failed := m.never.Refresh(ctx, now)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.status.Warning = ""
 	m.warn(failed)
-	return m.reconcile(ctx, now)
+	restored, err := m.reconcile(ctx, now)
+	m.mu.Unlock()
+	return restored, errors.Join(err, m.Keep())
+}
+
+// ApplyNever brings blocks and kernel in line with the never-block set, as after
+// Never.Watch has seen a change. Unlike Reconcile it resolves no names, which
+// takes longest just when the network changes.
+func (m *Manager) ApplyNever(ctx context.Context, now time.Time) error {
+	m.mu.Lock()
+	err := m.freshNever(ctx, now)
+	m.mu.Unlock()
+	return errors.Join(err, m.Keep())
 }
 
 func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
@@ -91,7 +133,9 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
 			return restored, err
 		}
 	}
-	return restored, m.forget(now)
+	m.forget(now)
+	m.forgetWishes(now)
+	return restored, nil
 }
 
 // tolerance is how far the kernel's end of a block may be from ours.
@@ -107,7 +151,6 @@ func (m *Manager) compare(ctx context.Context, now time.Time) (restored int, err
 		return 0, err
 	}
 	var missing []Entry
-	var changed []*record
 	for p, r := range m.records {
 		if !r.live(now) {
 			continue
@@ -122,24 +165,19 @@ func (m *Manager) compare(ctx context.Context, now time.Time) (restored int, err
 			missing = append(missing, Entry{p, left})
 		}
 		if *r != before {
-			changed = append(changed, r)
+			m.changed(r.key(), *r)
 		}
 	}
 	if err := m.backend.Add(ctx, missing); err != nil {
 		return 0, err
 	}
-	adopted, err := m.adopt(ctx, now, counters)
-	if err != nil {
-		return len(missing), err
-	}
-	return len(missing), m.keep(append(changed, adopted...)...)
+	return len(missing), m.adopt(ctx, now, counters)
 }
 
 // adopt makes records of blocks that we do not know: the process may have died
 // between kernel and disk, or a person has used the nft program. It removes
 // those of the never-block set. One without an end is a person's business.
-func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.Prefix]Counter) ([]*record, error) {
-	var adopted []*record
+func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.Prefix]Counter) error {
 	var wrong []netip.Prefix
 	for p, c := range counters {
 		if old := m.records[p]; old != nil && old.live(now) {
@@ -161,9 +199,9 @@ func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.P
 		r.count(c)
 		m.records[p] = r
 		m.alive++
-		adopted = append(adopted, r)
+		m.changed(r.key(), *r)
 	}
-	return adopted, m.backend.Remove(ctx, wrong)
+	return m.backend.Remove(ctx, wrong)
 }
 
 // freshNever looks at this host again if the last look is old, fills the
@@ -179,29 +217,12 @@ func (m *Manager) freshNever(ctx context.Context, now time.Time) error {
 		if err := m.backend.SetNever(ctx, table.prefixes()); err != nil {
 			return err
 		}
-		if err := m.withdraw(ctx, now); err != nil {
+		if err := m.spare(ctx, now); err != nil {
 			return err
 		}
 	}
 	m.installed = table
 	return nil
-}
-
-func (m *Manager) withdraw(ctx context.Context, now time.Time) error {
-	var prefixes []netip.Prefix
-	var ended []*record
-	for p, r := range m.records {
-		if _, never := m.never.Check(p); never && r.live(now) {
-			prefixes, ended = append(prefixes, p), append(ended, r)
-		}
-	}
-	if len(ended) == 0 {
-		return nil
-	}
-	if err := m.backend.Remove(ctx, prefixes); err != nil {
-		return err
-	}
-	return m.end(now, false, ended...)
 }
 
 func (m *Manager) warn(err error) {
@@ -211,7 +232,7 @@ func (m *Manager) warn(err error) {
 }
 
 // forget deletes ended blocks that are too old or too many to remember.
-func (m *Manager) forget(now time.Time) error {
+func (m *Manager) forget(now time.Time) {
 	var ended []*record
 	for _, r := range m.records {
 		if !r.live(now) {
@@ -220,15 +241,10 @@ func (m *Manager) forget(now time.Time) error {
 	}
 	m.alive, m.swept = len(m.records)-len(ended), now
 	slices.SortFunc(ended, func(a, b *record) int { return b.Until.Compare(a.Until) })
-	var keys []string
 	for i, r := range ended {
 		if i >= m.policy.Total || now.Sub(r.Until) > m.policy.Memory {
 			delete(m.records, r.Prefix)
-			keys = append(keys, r.Prefix.String())
+			m.changed(r.key(), nil)
 		}
 	}
-	if len(keys) == 0 {
-		return nil
-	}
-	return m.keeper.Delete(keys...)
 }

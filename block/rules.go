@@ -89,13 +89,14 @@ type direction struct {
 	hook      *nftables.ChainHook
 	interf    expr.MetaKey
 	address   map[byte]uint32 // the offset in the network header, by family
-	localPort uint32          // the offset in the transport header
+	localPort uint32          // the offsets in the transport header
+	otherPort uint32
 }
 
 func directions() []direction {
 	return []direction{
-		{"inbound", nftables.ChainHookPrerouting, expr.MetaKeyIIF, map[byte]uint32{4: 12, 6: 8}, 2},
-		{"outbound", nftables.ChainHookOutput, expr.MetaKeyOIF, map[byte]uint32{4: 16, 6: 24}, 0},
+		{"inbound", nftables.ChainHookPrerouting, expr.MetaKeyIIF, map[byte]uint32{4: 12, 6: 8}, 2, 0},
+		{"outbound", nftables.ChainHookOutput, expr.MetaKeyOIF, map[byte]uint32{4: 16, 6: 24}, 0, 2},
 	}
 }
 
@@ -103,7 +104,8 @@ func directions() []direction {
 const loopback = 1
 
 // rules returns the chain's rules in their order: loopback, the overlay's own
-// ports and the never-block set pass, then the blocks are dropped.
+// ports, its connections to members and the never-block set pass, then the
+// blocks are dropped.
 func (d direction) rules(sizes []size) [][]expr.Any {
 	index := binary.NativeEndian.AppendUint32(nil, loopback)
 	rules := [][]expr.Any{append(equal(d.interf, index), verdict(expr.VerdictAccept))}
@@ -111,6 +113,9 @@ func (d direction) rules(sizes []size) [][]expr.Any {
 		rules = append(rules, append(equal(expr.MetaKeyL4PROTO, []byte{protocol}),
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: d.localPort, Len: 2},
 			&expr.Lookup{SourceRegister: 1, SetName: overlaySet, SetID: 3}, verdict(expr.VerdictAccept)))
+	}
+	for _, family := range []byte{4, 6} {
+		rules = append(rules, d.members(family))
 	}
 	for _, family := range []byte{4, 6} {
 		set := neverSet(nil, family)

@@ -44,7 +44,8 @@ func (f *Firewall) setup() error {
 	ordered := slices.SortedFunc(maps.Keys(f.sizes), size.less)
 
 	ports := portSet(f.table)
-	err = errors.Join(conn.AddSet(ports, nil), conn.AddSet(neverSet(f.table, 4), nil), conn.AddSet(neverSet(f.table, 6), nil))
+	err = errors.Join(conn.AddSet(ports, nil), conn.AddSet(neverSet(f.table, 4), nil), conn.AddSet(neverSet(f.table, 6), nil),
+		conn.AddSet(membersSet(f.table, 4), nil), conn.AddSet(membersSet(f.table, 6), nil))
 	for _, s := range ordered {
 		err = errors.Join(err, conn.AddSet(blockSet(f.table, s), nil))
 	}
@@ -68,6 +69,9 @@ func (f *Firewall) setup() error {
 	}
 	if f.never != nil {
 		err = errors.Join(err, addNever(conn, f.table, f.never))
+	}
+	if f.members != nil {
+		err = errors.Join(err, addMembers(conn, f.table, f.members))
 	}
 	if err = errors.Join(err, conn.Flush()); err != nil {
 		return f.explain("set up", err)

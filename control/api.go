@@ -57,11 +57,13 @@ type Overlay struct {
 type Blocking struct {
 	Mode      string `json:"mode"` // nft or observe
 	Table     string `json:"table,omitempty"`
-	Live      int    `json:"live"` // blocks now
+	Live      int    `json:"live"`     // blocks now
+	Waiting   int    `json:"waiting"`  // for a person's approval
+	Observed  int    `json:"observed"` // only shown, by the policy on others' evidence
 	LastHour  int    `json:"last_hour"`
 	NeverHits uint64 `json:"never_hits"` // proposals that hit the never-block set
-	// Breaker says that these were too many in an hour: somebody has bad
-	// evidence, or bad intentions.
+	// Breaker says that others' were too many in the last hour: somebody has
+	// bad evidence, or bad intentions. What others say waits meanwhile.
 	Breaker bool   `json:"breaker"`
 	Warning string `json:"warning,omitempty"` // what of this host could not be looked at
 }
@@ -133,9 +135,10 @@ type Block struct {
 	Prefix  netip.Prefix `json:"prefix"`
 	Since   time.Time    `json:"since"`
 	Until   time.Time    `json:"until"`
-	State   string       `json:"state"` // blocked or observed
+	State   string       `json:"state"` // blocked, observed or waiting
 	Reason  string       `json:"reason"`
 	Alert   string       `json:"alert,omitempty"`
+	Hold    string       `json:"hold,omitempty"` // why a person has to decide, where it is waiting
 	Repeats int          `json:"repeats"`
 	Packets uint64       `json:"packets"` // what the block has stopped
 	Bytes   uint64       `json:"bytes"`

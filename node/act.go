@@ -154,7 +154,7 @@ func (a *actor) propose(ctx context.Context, p block.Proposal) string {
 	decision, err := a.blocks.Propose(ctx, time.Now(), p)
 	name := event.SourceValue(p.Prefix)
 	switch {
-	case err != nil && !decision.Applied:
+	case err != nil:
 		a.counters.blocksRefused.Add(1)
 		a.postpone(p)
 		a.log.Error("not blocked", "prefix", p.Prefix, "error", err)
@@ -163,9 +163,8 @@ func (a *actor) propose(ctx context.Context, p block.Proposal) string {
 		a.counters.blocksRefused.Add(1)
 		return name + " not blocked: " + decision.Refused
 	}
-	if err != nil {
-		a.counters.storeFailures.Add(1)
-		a.log.Error("block stands but would not survive a restart", "prefix", p.Prefix, "error", err)
+	if decision.Block.State == block.Waiting {
+		return fmt.Sprintf("%s waits for approval until %s: %s", name, decision.Block.Until.UTC().Format(time.RFC3339), decision.Block.Hold)
 	}
 	if decision.Applied {
 		a.counters.blocks.Add(1)

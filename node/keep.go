@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -41,9 +42,9 @@ func (n *Node) keep(ctx context.Context) error {
 	for {
 		select {
 		case <-commit.C:
-			err := n.actor.keep(n.store.Alerts)
+			err := n.commit()
 			if err != nil && !failing {
-				n.config.Log.Error("alerts are not kept; they are shown and acted on all the same", "error", err)
+				n.config.Log.Error("alerts and blocks are not kept; they are shown and acted on all the same", "error", err)
 			}
 			failing = err != nil
 		case now := <-sweep.C:
@@ -54,9 +55,32 @@ func (n *Node) keep(ctx context.Context) error {
 				n.counters.storeFailures.Add(1)
 			}
 		case <-ctx.Done():
-			return n.actor.keep(n.store.Alerts)
+			return n.commit()
 		}
 	}
+}
+
+// commit writes what was told and blocked since the last time.
+func (n *Node) commit() error {
+	alerts, blocks := n.actor.keep(n.store.Alerts), n.blocks.Keep()
+	if blocks != nil {
+		n.counters.storeFailures.Add(1)
+	}
+	return errors.Join(alerts, blocks)
+}
+
+// watch follows this host's addresses and routes as they change. Where the
+// kernel does not tell them, the look of every minute has to do.
+func (n *Node) watch(ctx context.Context) error {
+	err := n.never.Watch(ctx, func() {
+		if err := n.blocks.ApplyNever(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			n.config.Log.Error("blocks not in line with this host's new addresses or routes", "error", err)
+		}
+	})
+	if err != nil {
+		n.config.Log.Warn("changes of addresses and routes are noticed within a minute only", "error", err)
+	}
+	return nil
 }
 
 // reconcile brings the blocks in line with the kernel and with what this host

@@ -90,6 +90,7 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	if err := n.startBlocking(ctx); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, n.blocks.Keep()) }() // when nobody proposes any more
 	n.judge = new(judge)
 	defer func() { n.judge.replicas.Wait() }() // after the overlay, which lets reports in
 	if err := n.startOverlay(ctx); err != nil {
@@ -135,6 +136,9 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	running.Go(func() error { return n.outbox.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
 	running.Go(func() error { return n.meet(ctx) })
+	if n.config.Backend == nil { // which is not of this host
+		running.Go(func() error { return n.watch(ctx) })
+	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)
 		if err != nil {

@@ -24,7 +24,7 @@ func (n *Node) Status() control.Status {
 		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
 		Node:    control.Identity{ID: n.overlay.ID().String(), Addresses: []string{}},
 		Overlay: control.Overlay{Open: n.config.Open, Federation: n.member.Name(), Quorum: n.quorum()},
-		Block: control.Blocking{Mode: n.config.Block, Table: n.config.Table, Live: b.Live, LastHour: b.LastHour,
+		Block: control.Blocking{Mode: n.config.Block, Table: n.config.Table, Live: b.Live, Waiting: b.Waiting, Observed: b.Observed, LastHour: b.LastHour,
 			NeverHits: b.NeverHits, Breaker: b.Breaker, Warning: b.Warning},
 		Sources: []control.Source{},
 		Counters: control.Counters{
@@ -79,7 +79,7 @@ func (n *Node) Follow(ctx context.Context, fn func(control.Alert) error) error {
 	return n.actor.follow(ctx, fn)
 }
 
-// Blocks returns what is blocked now, soonest to end first.
+// Blocks returns what is blocked now, waits or is observed, soonest to end first.
 func (n *Node) Blocks() ([]control.Block, error) {
 	now := time.Now()
 	// A failure leaves the counters of the last time.

@@ -168,7 +168,7 @@ func (n *Node) blockedSince(attacker string) (since time.Time, ok bool) {
 		n.net.t.Errorf("blocks of %s: %v", n, err)
 	}
 	for _, b := range blocks {
-		if b.Prefix == prefix {
+		if b.Prefix == prefix && b.State != block.Waiting {
 			return b.Since, true
 		}
 	}
