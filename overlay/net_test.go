@@ -83,7 +83,7 @@ func startNode(t testing.TB, c Config) *testNode {
 		t.Fatal(err)
 	}
 	n.Overlay = o
-	o.Handle(n.collect, n.receive)
+	o.Handle(n.collect, n.receive, nil)
 	return n
 }
 
