@@ -3,6 +3,7 @@ package overlay
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -66,18 +67,18 @@ func (o *Overlay) question(ctx context.Context, to peer.ID, request []byte) (rep
 	if err != nil {
 		return reply{}, err
 	}
-	defer stream.Reset() // does nothing once both sides have closed
 	defer context.AfterFunc(ctx, func() { stream.Reset() })()
 	defer context.AfterFunc(o.ctx, func() { stream.Reset() })()
-	if _, err = stream.Write(appendFrame(nil, 0, request)); err != nil {
-		return reply{}, err
+	var rep reply
+	if _, err = stream.Write(appendFrame(nil, 0, request)); err == nil {
+		rep, err = readAnswer(stream)
 	}
-	_ = stream.CloseWrite() // a courtesy: the question has a length
-	rep, err := readAnswer(stream)
-	if ctx.Err() != nil {
-		err = ctx.Err()
+	if err != nil {
+		stream.Reset()
+		return reply{}, errors.Join(ctx.Err(), err)
 	}
-	return rep, err
+	stream.Close() // the answer is here: how the stream ends does not matter
+	return rep, nil
 }
 
 // readAnswer reads the one frame that answers a question.

@@ -94,20 +94,22 @@ func (h *handshake) SecureOutbound(ctx context.Context, insecure net.Conn, p pee
 	if err != nil {
 		return nil, err
 	}
-	return conn, during(ctx, conn, func() error {
+	err = during(ctx, conn, func() error {
 		said, err := exchange(conn, h.admission.Hello())
 		if err == nil {
 			err = h.admission.Meet(p, said)
 		}
-		if err != nil {
-			return fmt.Errorf("admission at %s: %w", p, err)
-		}
-		return nil
+		return err
 	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errAdmission, err)
+	}
+	return conn, nil
 }
 
-// errNotAdmitted is all that an initiator can know.
-var errNotAdmitted = errors.New("it hung up without a reply: it does not accept what this node has shown; look whether that has expired, was revoked or is for another federation, and at the clock")
+// errAdmission is wrapped where two nodes could connect, and one of them does
+// not accept the other.
+var errAdmission = errors.New("not admitted")
 
 // exchange is the initiator's side.
 func exchange(conn net.Conn, hello []byte) (reply []byte, err error) {
@@ -115,8 +117,8 @@ func exchange(conn net.Conn, hello []byte) (reply []byte, err error) {
 		return nil, err
 	}
 	reply, err = readHello(conn)
-	if err != nil && !errors.Is(err, errFrame) {
-		return nil, fmt.Errorf("%w (%w)", errNotAdmitted, err)
+	if err != nil && !errors.Is(err, errFrame) { // it has said why to nobody
+		return nil, fmt.Errorf("it hung up without a reply, so it does not accept what this node has shown: look whether that has expired, was revoked, or is for another federation, and at the clock (%w)", err)
 	}
 	return reply, err
 }

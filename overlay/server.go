@@ -92,7 +92,8 @@ func (s *server) handle(from peer.ID, guest *guest, stream network.Stream) {
 			}
 			watchdog.Stop()
 			if guest.bucket.Wait(s.o.ctx) != nil {
-				return // closed
+				stream.Reset() // closed
+				return
 			}
 		}
 		watchdog.Stop() // how long the answer takes is our own affair
