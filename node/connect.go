@@ -143,7 +143,7 @@ func (n *Node) connect(ctx context.Context) {
 		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
 			return n.judge.receive(ctx, from == n.overlay.ID(), hash, payload)
 		},
-		n.broadcast.Receive)
+		n.broadcast.Receive, nil)
 	for _, s := range n.config.Sources {
 		n.sources = append(n.sources, newSource(s, log, func(ctx context.Context, seen sighting) error {
 			select {

@@ -3,9 +3,6 @@ package overlay
 import (
 	"net/netip"
 
-	"github.com/libp2p/go-libp2p/core/control"
-	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -22,8 +19,12 @@ func public(a multiaddr.Multiaddr) bool {
 		return true
 	}
 	addr, ok := netip.AddrFromSlice(ip)
+	return ok && publicAddr(addr)
+}
+
+func publicAddr(addr netip.Addr) bool {
 	addr = addr.Unmap()
-	return ok && addr.IsGlobalUnicast() && !addr.IsPrivate() && !sharedNet.Contains(addr)
+	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !sharedNet.Contains(addr)
 }
 
 // usable returns the addresses worth announcing, keeping and dialling.
@@ -33,16 +34,3 @@ func usable(addrs []multiaddr.Multiaddr, private bool) []multiaddr.Multiaddr {
 	}
 	return multiaddr.FilterAddrs(addrs, public)
 }
-
-// gater keeps a node from dialling into its own site because a stranger said so.
-type gater struct{ private bool }
-
-func (g gater) InterceptAddrDial(_ peer.ID, a multiaddr.Multiaddr) bool {
-	return g.private || public(a)
-}
-func (gater) InterceptPeerDial(peer.ID) bool              { return true }
-func (gater) InterceptAccept(network.ConnMultiaddrs) bool { return true }
-func (gater) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool {
-	return true
-}
-func (gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 )
 
 // BenchmarkDeliver brings 200-byte payloads to one collector over TCP on
@@ -17,6 +18,7 @@ func BenchmarkDeliver(b *testing.B) {
 		key[0]++
 	}
 	from, payload := tn.nodes[0], make([]byte, 200)
+	tn.nodes[1].rate(Rate{rate.Inf, 1})
 	deliver := func() {
 		if acks, err := from.Deliver(b.Context(), key, 1, payload); acks != 1 || err != nil {
 			b.Errorf("%d acks, %v", acks, err)

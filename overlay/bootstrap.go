@@ -12,8 +12,10 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/multiformats/go-multistream"
 )
 
 const (
@@ -109,8 +111,16 @@ func (o *Overlay) greet(info peer.AddrInfo) string {
 	switch {
 	case errors.As(err, &mismatch):
 		return fmt.Sprintf("is now %s: its identity was made anew, or the address belongs to another node; get its present address from its operator", mismatch.Actual)
+	case errors.Is(err, errAdmission):
+		return fmt.Sprintf("and this node do not admit each other: %v", rootCause(err))
+	case errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}):
+		return "answers but speaks another protocol: it belongs to an open overlay and this node to a federation, or the other way round, or it is no Komondor node"
 	case err != nil:
 		return fmt.Sprintf("does not answer: check that it runs, that address and port are right, and that no firewall is between (%v)", rootCause(err))
+	}
+	if !o.admitted(info.ID) {
+		_ = o.host.Network().ClosePeer(info.ID)
+		return "is no member of this federation: get the address of one"
 	}
 	if known, err := o.host.Peerstore().SupportsProtocols(info.ID, kadProtocol); err != nil || !slices.Contains(known, kadProtocol) {
 		o.host.Network().ClosePeer(info.ID)

@@ -68,7 +68,7 @@ type delivery struct {
 
 	mu      sync.Mutex
 	settled []peer.ID // have acknowledged or refused
-	named   []peer.ID // by collectors, as nearer than themselves
+	named   []peer.ID // by collectors, as wanted more than themselves
 	naming  []peer.ID // these did; when still wanted, they must accept
 	acks    int
 	errs    []error
@@ -84,13 +84,8 @@ func (d *delivery) route(ctx context.Context) ([]peer.ID, error) {
 	if err != nil || len(d.named) == 0 {
 		return peers, err
 	}
-	q := newQuery(placeOfKey(d.key), d.o.host.ID(), d.r)
-	for _, p := range append(peers, d.named...) {
-		if !d.o.dead.has(p) {
-			q.add(p)
-		}
-	}
-	return q.nearest(d.r), nil
+	living := slices.DeleteFunc(append(peers, d.named...), d.o.dead.has)
+	return d.o.choose(placeOfKey(d.key), d.r, living), nil
 }
 
 // send brings the payload to one collector and notes what came of it.
@@ -140,8 +135,8 @@ func (o *Overlay) answerReport(ctx context.Context, from peer.ID, body []byte) (
 		return reply{}, err
 	}
 	if p.r > 0 {
-		if nearer := o.nearer(p.key, p.r); nearer != nil {
-			return reply{status: closer, closer: nearer}, nil
+		if better := o.better(p.key, p.r); better != nil {
+			return reply{status: closer, closer: better}, nil
 		}
 	}
 	return o.collected(ctx, from, p.key, p.payload), nil
@@ -154,12 +149,12 @@ func (o *Overlay) collected(ctx context.Context, from peer.ID, key [32]byte, pay
 	return reply{status: accepted}
 }
 
-// nearer returns the r nearest members of the key if all of them are nearer
-// than this node.
-func (o *Overlay) nearer(key [32]byte, r int) []*peer.AddrInfo {
-	target := placeOfKey(key)
-	peers := o.dht.RoutingTable().NearestPeers(target[:], r)
-	if len(peers) < r || !placeOf(peers[r-1]).distance(target).less(o.self.distance(target)) {
+// better returns the r collectors of the key if this node is none of them, as
+// far as it knows.
+func (o *Overlay) better(key [32]byte, r int) []*peer.AddrInfo {
+	peers := o.wanted(placeOfKey(key), window)
+	peers = peers[:min(r, len(peers))]
+	if slices.Contains(peers, o.host.ID()) {
 		return nil
 	}
 	var infos []*peer.AddrInfo

@@ -182,7 +182,7 @@ func TestLiarCannotKeepDeliveriesAway(t *testing.T) {
 			id := test.RandPeerIDFatal(t)
 			lies = append(lies, &peer.AddrInfo{ID: id, Addrs: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/127.0.0.1/tcp/1")}})
 		}
-		liar.serve(reportProtocol, &liar.count.report, func(ctx context.Context, from peer.ID, body []byte) (reply, error) {
+		liar.serve(reportProtocol, &liar.count.report, reportRate, func(ctx context.Context, from peer.ID, body []byte) (reply, error) {
 			if p, err := decodeReport(body); err == nil && p.r > 0 {
 				return reply{status: closer, closer: lies}, nil
 			}
@@ -312,7 +312,7 @@ func TestPayloadsWaitForHandle(t *testing.T) {
 		defer late.Close()
 		until(t, time.Minute, "contact", func() bool { _, n := tn.nodes[0].Peers(); return n == 1 })
 		node := &testNode{Overlay: late, got: map[string]int{}, frames: map[string]int{}}
-		time.AfterFunc(time.Second, func() { late.Handle(node.collect, node.receive) })
+		time.AfterFunc(time.Second, func() { late.Handle(node.collect, node.receive, nil) })
 		if err := tn.nodes[0].Send(t.Context(), late.ID(), []byte("early")); err != nil {
 			t.Error(err)
 		}

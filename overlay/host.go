@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,13 +32,21 @@ const (
 )
 
 // newHost makes a host with as little of libp2p as is needed: TCP with Noise
-// and yamux, QUIC where Listen names it. It does not listen yet.
-func newHost(c Config) (host.Host, error) {
+// and yamux, QUIC where Listen names it. It does not listen yet. Connections that
+// are not admitted are counted in refused.
+func newHost(c Config, refused *atomic.Uint64) (host.Host, error) {
 	if c.Identity == nil {
 		return nil, errors.New("start overlay: no identity: load one first")
 	}
 	if len(c.Listen) == 0 {
 		return nil, errors.New("start overlay: no address to listen on: give one such as /ip4/0.0.0.0/tcp/4001")
+	}
+	quics := slices.IndexFunc(c.Listen, func(a multiaddr.Multiaddr) bool {
+		_, err := a.ValueForProtocol(multiaddr.P_QUIC_V1)
+		return err == nil
+	})
+	if c.Admission != nil && quics >= 0 {
+		return nil, fmt.Errorf("start overlay: listen on %s: members are admitted over TCP only, as QUIC's handshake does not carry certificates: listen on an address such as /ip4/0.0.0.0/tcp/4001", c.Listen[quics])
 	}
 	resources, err := resourceManager(c.Private)
 	if err != nil {
@@ -57,18 +67,19 @@ func newHost(c Config) (host.Host, error) {
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(conns),
-		libp2p.ConnectionGater(gater{c.Private}),
+		libp2p.ConnectionGater(gater{c.Private, c.Admission, refused}),
 		libp2p.AddrsFactory(func(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr { return usable(addrs, c.Private) }),
 		// Port reuse would let a second node share a taken port unnoticed.
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
-		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 	}
-	for _, a := range c.Listen {
-		if _, err := a.ValueForProtocol(multiaddr.P_QUIC_V1); err == nil {
-			options = append(options, libp2p.Transport(quic.NewTransport))
-			break
-		}
+	if c.Admission != nil {
+		options = append(options, libp2p.Security(string(handshakeProtocol), newHandshake(c.Admission, refused)))
+	} else {
+		options = append(options, libp2p.Security(noise.ID, noise.New))
+	}
+	if quics >= 0 {
+		options = append(options, libp2p.Transport(quic.NewTransport))
 	}
 	h, err := libp2p.New(options...)
 	if err != nil {

@@ -17,6 +17,8 @@ const (
 	hedgeDelay = 300 * time.Millisecond
 	// maxRequests ends a lookup that liars keep going.
 	maxRequests = 24
+	// maxAddrs is how many addresses of a peer are believed.
+	maxAddrs = 8
 )
 
 type answer struct {
@@ -25,17 +27,17 @@ type answer struct {
 	err  error
 }
 
-// lookup finds the r nearest living members of the key by asking ever nearer
-// ones (paper 002, section III.B: iterative routing). kad-dht's own
+// lookup finds the r collectors of the key among the living by asking ever nearer
+// members (paper 002, section III.B: iterative routing). kad-dht's own
 // GetClosestPeers asks every peer it returns, 20 to 40 requests where this
 // takes one to four.
 func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends requests that no longer matter
 	target := placeOfKey(key)
-	q := newQuery(target, o.host.ID(), r)
+	q := newQuery(target, o.host.ID(), r, o.member)
 	for _, p := range o.dht.RoutingTable().NearestPeers(target[:], bucketSize) {
-		if !o.dead.has(p) {
+		if !o.dead.has(p) && o.admitted(p) {
 			q.add(p)
 		}
 	}
@@ -79,7 +81,7 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 			return nil, fmt.Errorf("look up key %x: %w", key[:4], ctx.Err())
 		}
 	}
-	return q.nearest(r), nil
+	return q.collectors(), nil
 }
 
 // ask sends one FIND_NODE. Who does not answer is evicted.
@@ -96,10 +98,9 @@ func (o *Overlay) ask(ctx context.Context, p peer.ID, key [32]byte) answer {
 // learn keeps what a peer said about others, as far as it is of use, and
 // returns whom it named. An answer is bounded: a peer could name thousands.
 func (o *Overlay) learn(infos []*peer.AddrInfo, ttl time.Duration) (named []peer.ID) {
-	const maxAddrs = 8
 	for _, info := range infos[:min(len(infos), bucketSize+1)] {
 		addrs := usable(info.Addrs, o.private)
-		if _, err := peer.IDFromBytes([]byte(info.ID)); err != nil || len(addrs) == 0 || info.ID == o.host.ID() || o.dead.has(info.ID) {
+		if _, err := peer.IDFromBytes([]byte(info.ID)); err != nil || len(addrs) == 0 || info.ID == o.host.ID() || o.dead.has(info.ID) || !o.promising(info.ID) {
 			continue
 		}
 		o.host.Peerstore().AddAddrs(info.ID, addrs[:min(len(addrs), maxAddrs)], ttl)

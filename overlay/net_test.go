@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
 )
@@ -83,7 +84,7 @@ func startNode(t testing.TB, c Config) *testNode {
 		t.Fatal(err)
 	}
 	n.Overlay = o
-	o.Handle(n.collect, n.receive)
+	o.Handle(n.collect, n.receive, nil)
 	return n
 }
 
@@ -116,8 +117,8 @@ func newTestNet(t testing.TB) *testNet {
 	return &testNet{t: t, mn: mocknet.New()}
 }
 
-// add starts a node that joins through the given ones.
-func (tn *testNet) add(seeds ...*testNode) *testNode {
+// plug makes a host that is linked to all others.
+func (tn *testNet) plug() host.Host {
 	tn.t.Helper()
 	h, err := tn.mn.GenPeer()
 	if err != nil {
@@ -130,7 +131,27 @@ func (tn *testNet) add(seeds ...*testNode) *testNode {
 			}
 		}
 	}
-	c := Config{Host: h}
+	return h
+}
+
+// add starts a node that joins through the given ones.
+func (tn *testNet) add(seeds ...*testNode) *testNode {
+	tn.t.Helper()
+	return tn.start(Config{Host: tn.plug()}, seeds...)
+}
+
+// addMember starts a node of an organisation, or of none, which joins through the first.
+func (tn *testNet) addMember(r *roll, organisation string) *testNode {
+	tn.t.Helper()
+	h := tn.plug()
+	if organisation != "" {
+		r.enrol(h.ID(), organisation)
+	}
+	return tn.start(Config{Host: h, Admission: &badge{roll: r, self: h.ID()}}, tn.nodes[:min(1, len(tn.nodes))]...)
+}
+
+func (tn *testNet) start(c Config, seeds ...*testNode) *testNode {
+	tn.t.Helper()
 	for _, s := range seeds {
 		c.Bootstrap = append(c.Bootstrap, peer.AddrInfo{ID: s.ID(), Addrs: s.host.Addrs()})
 	}
@@ -155,9 +176,14 @@ func (tn *testNet) grow(n int) {
 // settle waits until all nodes that fit in a table know one another.
 func (tn *testNet) settle() {
 	tn.t.Helper()
+	tn.settleAt(min(len(tn.nodes)-1, bucketSize))
+}
+
+func (tn *testNet) settleAt(want int) {
+	tn.t.Helper()
 	until(tn.t, 3*time.Minute, "full tables", func() bool {
 		for _, n := range tn.nodes {
-			if _, size := n.Peers(); size < min(len(tn.nodes)-1, bucketSize) {
+			if _, size := n.Peers(); size < want {
 				return false
 			}
 		}

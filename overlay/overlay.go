@@ -2,8 +2,10 @@
 // members that are responsible for a key: one libp2p host and one Kademlia
 // table (go-libp2p-kad-dht), a greedy iterative lookup with cached routes (paper
 // 002, section III.B: n + log2 N messages for n events of one key), acknowledged
-// delivery to the r nearest members, and acknowledged frames between contacts
-// for the broadcast. It knows no events.
+// delivery to the r members chosen near a key, acknowledged frames between
+// contacts for the broadcast, and questions with one answer. An Admission keeps
+// out who is no member, before the first byte. It knows no events and no
+// certificates.
 package overlay
 
 import (
@@ -28,6 +30,7 @@ const (
 	kadProtocol                = prefix + "/kad/1.0.0"
 	reportProtocol             = prefix + "/report"
 	frameProtocol              = prefix + "/broadcast"
+	askProtocol                = prefix + "/ask"
 )
 
 const (
@@ -48,10 +51,18 @@ type Config struct {
 	// Remembered are Contacts of an earlier run: tried like Bootstrap, but nobody
 	// is told of those that are gone.
 	Remembered []peer.AddrInfo
+	// Admission says who is a member. Nil: an open overlay, for a lab; its nodes
+	// and those of a federation cannot connect. Members listen on TCP only.
+	Admission Admission
+	// ReportRate and FrameRate are what one peer may send here before it has to
+	// wait. Zero: 2,000 reports a second and 4,000 at once, 500 broadcast frames
+	// and 1,000.
+	ReportRate, FrameRate Rate
 	// Private admits private and loopback addresses: for a lab, not the Internet.
 	Private bool
 	// Host, when set, is used as it is instead of Identity, Listen and Private
-	// (which filters nothing then), and Close leaves it open.
+	// (which filters nothing then), and Close leaves it open. There is no
+	// handshake then: only who is Admitted without one gets a stream.
 	Host host.Host
 	// Notice gets sentences for the operator. It may be called from several
 	// goroutines. Nil drops them.
@@ -79,8 +90,10 @@ type Overlay struct {
 	kad     *pb.ProtocolMessenger
 	self    place
 	private bool
-	notice  func(string)
-	seeds   []*seed
+	// admission is nil in an open overlay.
+	admission Admission
+	notice    func(string)
+	seeds     []*seed
 
 	routes  routes
 	dead    graveyard
@@ -89,9 +102,11 @@ type Overlay struct {
 
 	reports *client
 	frames  *client
+	asking  chan struct{} // taken by each question of this node
 
 	collect Collector     // valid once ready is closed
 	receive Receiver      // likewise
+	answer  Answerer      // likewise
 	ready   chan struct{} // closed by Handle
 
 	count counters
@@ -110,18 +125,21 @@ func New(ctx context.Context, c Config) (*Overlay, error) {
 		return nil, fmt.Errorf("start overlay: %w", err)
 	}
 	o := &Overlay{
-		host: c.Host, private: c.Private || c.Host != nil, notice: c.Notice,
-		redials: make(chan struct{}, maxRedials), ready: make(chan struct{}),
+		host: c.Host, private: c.Private || c.Host != nil, admission: c.Admission, notice: c.Notice,
+		redials: make(chan struct{}, maxRedials), asking: make(chan struct{}, maxAsking), ready: make(chan struct{}),
 	}
 	if o.notice == nil {
 		o.notice = func(string) {}
 	}
 	if o.host == nil {
-		h, err := newHost(c)
+		h, err := newHost(c, &o.count.refused)
 		if err != nil {
 			return nil, err
 		}
 		o.host, o.ownHost = h, true
+	}
+	if c.Admission != nil {
+		o.host = memberHost{o.host, c.Admission}
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	if err := o.start(c); err != nil {
@@ -148,8 +166,9 @@ func (o *Overlay) start(c Config) (err error) {
 	if err := o.watch(); err != nil {
 		return err
 	}
-	o.serve(reportProtocol, &o.count.report, o.answerReport)
-	o.serve(frameProtocol, &o.count.frame, o.answerFrame)
+	o.serve(reportProtocol, &o.count.report, c.ReportRate.or(reportRate), o.answerReport)
+	o.serve(frameProtocol, &o.count.frame, c.FrameRate.or(frameRate), o.answerFrame)
+	o.serveAsk()
 	if o.ownHost {
 		if err := listen(o.host, c.Listen); err != nil {
 			return err
@@ -180,6 +199,8 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 		dht.RoutingTableRefreshPeriod(time.Minute),
 		dht.RoutingTableRefreshQueryTimeout(10*time.Second),
 		dht.RoutingTableLatencyTolerance(10*time.Second),
+		dht.RoutingTableFilter(func(_ any, p peer.ID) bool { return o.admitted(p) }),
+		dht.QueryFilter(func(_ any, info peer.AddrInfo) bool { return o.promising(info.ID) }),
 		dht.AddressFilter(func(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr { return usable(addrs, o.private) }),
 	)
 	if err != nil {
@@ -194,9 +215,9 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 }
 
 // Handle says who receives what arrives. It is called once; what arrives before
-// waits for it, as long as its sender does.
-func (o *Overlay) Handle(collect Collector, receive Receiver) {
-	o.collect, o.receive = collect, receive
+// waits for it, as long as its sender does. A nil answer refuses all questions.
+func (o *Overlay) Handle(collect Collector, receive Receiver, answer Answerer) {
+	o.collect, o.receive, o.answer = collect, receive, answer
 	close(o.ready)
 }
 
@@ -225,6 +246,7 @@ func (o *Overlay) Close() error {
 	o.cancel()
 	o.host.RemoveStreamHandler(reportProtocol)
 	o.host.RemoveStreamHandler(frameProtocol)
+	o.host.RemoveStreamHandler(askProtocol)
 	var errs []error
 	if o.dht != nil {
 		errs = append(errs, o.dht.Close())

@@ -12,11 +12,13 @@ import (
 // It is over when the nearest `quorum` of the living have answered. A member
 // next to the key knows its neighbourhood completely, since buckets that deep
 // hold fewer than k members; the second answer is there because the first may
-// be stale, or a lie by omission.
+// be stale, or a lie by omission. Whoever would be a collector and is not known
+// as a member yet must have answered, too: only then it is known whose it is.
 type query struct {
 	target place
-	self   peer.ID
+	r      int
 	quorum int
+	member func(peer.ID) (m member, known bool)
 	known  []candidate // by distance, each peer once, self included
 }
 
@@ -35,8 +37,8 @@ const (
 	failed
 )
 
-func newQuery(target place, self peer.ID, r int) *query {
-	q := &query{target: target, self: self, quorum: min(r, 2)}
+func newQuery(target place, self peer.ID, r int, member func(peer.ID) (member, bool)) *query {
+	q := &query{target: target, r: r, quorum: min(r, 2), member: member}
 	q.add(self)
 	q.set(self, answered)
 	return q
@@ -64,31 +66,41 @@ func (q *query) set(p peer.ID, s state) {
 // asks only those whose answers decide; with hedge, because one of these is
 // slow, also the next in line. No name and not over means: wait.
 func (q *query) next(hedge bool) (ask peer.ID, over bool) {
-	living, done := 0, 0
+	collectors := q.collectors()
+	living := 0
+	over = true
 	for _, c := range q.known {
 		if c.state == failed {
 			continue
 		}
-		if living++; living <= q.quorum && c.state == answered {
-			done++
+		living++
+		decides := living <= q.quorum
+		if !decides && slices.Contains(collectors, c.id) {
+			_, known := q.member(c.id)
+			decides = !known
 		}
-		if c.state == unasked && ask == "" && (living <= q.quorum || hedge) {
+		if decides && c.state != answered {
+			over = false
+		}
+		if c.state == unasked && ask == "" && (decides || hedge) {
 			ask = c.id
 		}
 	}
-	if done == min(living, q.quorum) {
+	if over {
 		return "", true
 	}
 	return ask, false
 }
 
-// nearest returns the r nearest of the living.
-func (q *query) nearest(r int) []peer.ID {
-	out := make([]peer.ID, 0, r)
+// collectors returns those r of the living that are wanted most.
+func (q *query) collectors() []peer.ID {
+	near := make([]member, 0, window)
 	for _, c := range q.known {
-		if c.state != failed && len(out) < r {
-			out = append(out, c.id)
+		if c.state != failed && len(near) < window {
+			m, _ := q.member(c.id)
+			near = append(near, m)
 		}
 	}
-	return out
+	order := prefer(near)
+	return order[:min(q.r, len(order))]
 }

@@ -34,7 +34,7 @@ type routes struct {
 type route struct {
 	target place
 	r      int       // how many were asked for; there may be fewer members
-	peers  []peer.ID // nearest first
+	peers  []peer.ID // wanted most first
 	until  time.Time
 }
 
@@ -117,23 +117,30 @@ func (rs *routes) leadTo(p peer.ID) bool {
 }
 
 // dropNear forgets the routes in which a new peer has a place.
-func (rs *routes) dropNear(p peer.ID) {
-	at := placeOf(p)
-	rs.drop(func(rt route) bool {
+func (o *Overlay) dropNear(p peer.ID) {
+	o.routes.drop(func(rt route) bool {
 		if slices.Contains(rt.peers, p) {
 			return false
 		}
-		if len(rt.peers) < rt.r {
-			return true
-		}
-		last := placeOf(rt.peers[len(rt.peers)-1])
-		return at.distance(rt.target).less(last.distance(rt.target))
+		return slices.Contains(o.choose(rt.target, rt.r, append(slices.Clone(rt.peers), p)), p)
 	})
 }
 
-// Collectors returns the r members nearest to the key, this node among them if
-// it is one, nearest first: fewer only where there are fewer members. Who
-// stands at the end may have died unnoticed; Deliver finds out.
+// choose returns the r collectors that are wanted most among some members and
+// this node.
+func (o *Overlay) choose(target place, r int, among []peer.ID) []peer.ID {
+	q := newQuery(target, o.host.ID(), r, o.member)
+	for _, p := range among {
+		q.add(p)
+	}
+	return q.collectors()
+}
+
+// Collectors returns the r collectors of the key, this node among them if it is
+// one: the nearest members, but at most two of an organisation and none that
+// should not collect where there are enough others near; see prefer. There are
+// fewer only where there are fewer members. Who stands at the end may have died
+// unnoticed; Deliver finds out.
 func (o *Overlay) Collectors(ctx context.Context, key [32]byte, r int) ([]peer.ID, error) {
 	if r < 1 || r > MaxReplicas {
 		return nil, fmt.Errorf("%d collectors wanted: want 1 to %d", r, MaxReplicas)

@@ -3,7 +3,6 @@ package overlay
 import (
 	"bufio"
 	"context"
-	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -27,53 +26,35 @@ const (
 type server struct {
 	o      *Overlay
 	count  *traffic
+	guests guests
 	answer func(ctx context.Context, from peer.ID, body []byte) (reply, error)
-
-	mu   sync.Mutex
-	open map[peer.ID]int
 }
 
 // serve registers the protocol. An answer that is an error ends the stream:
 // the other side does not keep to the protocol.
-func (o *Overlay) serve(p protocol.ID, count *traffic, answer func(context.Context, peer.ID, []byte) (reply, error)) {
-	s := &server{o: o, count: count, answer: answer, open: map[peer.ID]int{}}
+func (o *Overlay) serve(p protocol.ID, count *traffic, r Rate, answer func(context.Context, peer.ID, []byte) (reply, error)) {
+	s := &server{o: o, count: count, guests: newGuests(peerStreams, r), answer: answer}
 	o.host.SetStreamHandler(p, s.accept)
 }
 
 func (s *server) accept(stream network.Stream) {
 	from := stream.Conn().RemotePeer()
-	if !s.enter(from) {
+	guest := s.guests.enter(from)
+	if guest == nil {
 		s.count.broken.Add(1)
 		stream.Reset()
 		return
 	}
-	if !s.o.spawn(func() { defer s.leave(from); s.handle(from, stream) }) {
-		s.leave(from)
+	if !s.o.spawn(func() { defer s.guests.leave(from); s.handle(from, guest, stream) }) {
+		s.guests.leave(from)
 		stream.Reset()
 	}
 }
 
-func (s *server) enter(p peer.ID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[p] >= peerStreams {
-		return false
-	}
-	s.open[p]++
-	return true
-}
-
-func (s *server) leave(p peer.ID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[p]--; s.open[p] == 0 {
-		delete(s.open, p)
-	}
-}
-
 // handle reads requests and writes replies in turn: replies go out when no
-// further request is at hand, or when they have waited long enough.
-func (s *server) handle(from peer.ID, stream network.Stream) {
+// further request is at hand, when they have waited long enough, or when the
+// peer must wait because it has sent too fast.
+func (s *server) handle(from peer.ID, guest *guest, stream network.Stream) {
 	stop := context.AfterFunc(s.o.ctx, func() { stream.Reset() })
 	defer stop()
 	watchdog := time.AfterFunc(keepTimeout, func() { stream.Reset() })
@@ -81,6 +62,12 @@ func (s *server) handle(from peer.ID, stream network.Stream) {
 	r := bufio.NewReader(stream)
 	var out []byte
 	flushed := time.Now()
+	flush := func() error {
+		watchdog.Reset(frameTimeout)
+		_, err := stream.Write(out)
+		out, flushed = out[:0], time.Now()
+		return err
+	}
 	for {
 		if r.Buffered() == 0 {
 			watchdog.Reset(keepTimeout)
@@ -92,11 +79,23 @@ func (s *server) handle(from peer.ID, stream network.Stream) {
 			flushed = time.Now()
 		}
 		seq, body, err := readFrame(r)
-		if err != nil {
+		if err != nil || !s.o.admitted(from) {
 			s.broken(stream)
 			return
 		}
 		s.count.received.Add(1)
+		if !guest.bucket.Allow() {
+			s.count.waits.Add(1)
+			if err := flush(); err != nil {
+				s.broken(stream)
+				return
+			}
+			watchdog.Stop()
+			if guest.bucket.Wait(s.o.ctx) != nil {
+				stream.Reset() // closed
+				return
+			}
+		}
 		watchdog.Stop() // how long the answer takes is our own affair
 		rep, err := s.answer(s.o.ctx, from, body)
 		if err != nil {
@@ -106,11 +105,10 @@ func (s *server) handle(from peer.ID, stream network.Stream) {
 		watchdog.Reset(frameTimeout)
 		out = appendFrame(out, seq, rep.encode())
 		if r.Buffered() == 0 || len(out) > maxBatch/4 || time.Since(flushed) > replyDelay {
-			if _, err := stream.Write(out); err != nil {
+			if err := flush(); err != nil {
 				s.broken(stream)
 				return
 			}
-			out, flushed = out[:0], time.Now()
 		}
 	}
 }

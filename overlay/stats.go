@@ -9,8 +9,10 @@ type Stats struct {
 	Lookups        uint64 // that were not answered from the cache
 	LookupMessages uint64 // requests they took
 	Evicted        uint64 // peers that did not answer
+	Refused        uint64 // connections of those who are not admitted
 	Report         Traffic
 	Broadcast      Traffic
+	Ask            Traffic // each question is a batch of its own
 }
 
 // Traffic counts one protocol of ours.
@@ -22,6 +24,7 @@ type Traffic struct {
 	Redirects uint64 // answered with nearer members instead
 	Failed    uint64 // without an answer
 	Received  uint64 // from others, whatever became of them
+	Waits     uint64 // of peers that sent faster than their rate
 	Broken    uint64 // streams that ended badly: not to the protocol, cut, or one too many
 }
 
@@ -31,18 +34,20 @@ func (o *Overlay) Stats() Stats {
 		Lookups:        o.count.lookups.Load(),
 		LookupMessages: o.count.lookupMessages.Load(),
 		Evicted:        o.count.evicted.Load(),
+		Refused:        o.count.refused.Load(),
 		Report:         o.count.report.load(),
 		Broadcast:      o.count.frame.load(),
+		Ask:            o.count.ask.load(),
 	}
 }
 
 type counters struct {
-	lookups, lookupMessages, evicted atomic.Uint64
-	report, frame                    traffic
+	lookups, lookupMessages, evicted, refused atomic.Uint64
+	report, frame, ask                        traffic
 }
 
 type traffic struct {
-	sent, batches, acked, refused, redirects, failed, received, broken atomic.Uint64
+	sent, batches, acked, refused, redirects, failed, received, waits, broken atomic.Uint64
 }
 
 func (t *traffic) reply(s status) {
@@ -59,6 +64,6 @@ func (t *traffic) reply(s status) {
 func (t *traffic) load() Traffic {
 	return Traffic{
 		Sent: t.sent.Load(), Batches: t.batches.Load(), Acked: t.acked.Load(), Refused: t.refused.Load(),
-		Redirects: t.redirects.Load(), Failed: t.failed.Load(), Received: t.received.Load(), Broken: t.broken.Load(),
+		Redirects: t.redirects.Load(), Failed: t.failed.Load(), Received: t.received.Load(), Waits: t.waits.Load(), Broken: t.broken.Load(),
 	}
 }

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,20 +18,11 @@ const (
 	maxRedials  = 32
 )
 
-// Rank is how many known members are nearer to the key than this node: it is
-// one of the r collectors, as far as it knows, when its rank is below r.
+// Rank is how many known members are wanted more than this node as collectors
+// of the key: it is one of the r collectors, as far as it knows, when its rank is
+// below r.
 func (o *Overlay) Rank(key [32]byte) int {
-	table := o.dht.RoutingTable()
-	target := placeOfKey(key)
-	own := o.self.distance(target)
-	rank := 0
-	for _, p := range table.NearestPeers(target[:], table.Size()) {
-		if !placeOf(p).distance(target).less(own) {
-			break
-		}
-		rank++
-	}
-	return rank
+	return slices.Index(o.wanted(placeOfKey(key), o.dht.RoutingTable().Size()), o.host.ID())
 }
 
 // Buckets returns the contacts by the length of the prefix that their place
@@ -117,7 +109,7 @@ func (o *Overlay) watch() error {
 			case <-o.changes.wake:
 				for _, c := range o.changes.take() {
 					if c.added {
-						o.routes.dropNear(c.peer)
+						o.dropNear(c.peer)
 					} else {
 						o.routes.dropPeer(c.peer)
 					}
@@ -164,10 +156,15 @@ func (o *Overlay) redial(p peer.ID) {
 	}
 }
 
-// evict forgets a peer that did not answer. It is not believed to be alive,
-// whatever others say, until it connects or some time has passed.
+// evict forgets a peer that did not answer.
 func (o *Overlay) evict(p peer.ID) {
 	o.count.evicted.Add(1)
+	o.forget(p)
+}
+
+// forget takes a peer out of everything. It is not believed to be alive, whatever
+// others say, until it connects or some time has passed.
+func (o *Overlay) forget(p peer.ID) {
 	o.dead.add(p)
 	o.dht.RoutingTable().RemovePeer(p)
 	o.routes.dropPeer(p)

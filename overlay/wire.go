@@ -17,7 +17,7 @@ import (
 //	uvarint length of the rest, at most 64 KiB | uvarint sequence number | body
 //
 // The opener's bodies are requests, the other's are replies, each with the
-// number of its request: one status byte, then a reason or closer peers.
+// number of its request: one status byte, then what belongs to it.
 // The body of a report is: one byte r | 32 bytes key | payload.
 const maxFrame = 64 << 10
 
@@ -28,9 +28,9 @@ const MaxPayload = maxFrame - 64
 type status byte
 
 const (
-	accepted status = iota + 1
-	refused         // the rest is why, as text
-	closer          // the rest names members nearer to the key, as a kad-dht message
+	accepted status = iota + 1 // the rest is the answer to a question
+	refused                    // the rest is why, as text
+	closer                     // the rest names the right collectors of the key, as a kad-dht message
 )
 
 const maxReason = 512
@@ -78,12 +78,15 @@ func readFrame(r *bufio.Reader) (seq uint64, body []byte, err error) {
 type reply struct {
 	status status
 	reason string           // of a refusal
+	answer []byte           // to a question
 	closer []*peer.AddrInfo // as the other side claims: not yet checked
 }
 
 func (r reply) encode() []byte {
 	out := []byte{byte(r.status)}
 	switch r.status {
+	case accepted:
+		out = append(out, r.answer...)
 	case refused:
 		out = append(out, r.reason[:min(len(r.reason), maxReason)]...)
 	case closer:
@@ -106,6 +109,7 @@ func decodeReply(body []byte) (reply, error) {
 	r, rest := reply{status: status(body[0])}, body[1:]
 	switch r.status {
 	case accepted:
+		r.answer = rest
 	case refused:
 		r.reason = string(rest[:min(len(rest), maxReason)])
 	case closer:

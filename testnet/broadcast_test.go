@@ -75,7 +75,7 @@ func TestOverlayNetwork(t *testing.T) {
 			}
 			n := &node{Overlay: o, got: map[string]int{}}
 			n.cast = broadcast.New(o, broadcast.Config{Receive: n.judge})
-			o.Handle(func(context.Context, peer.ID, [32]byte, []byte) error { return nil }, n.cast.Receive)
+			o.Handle(func(context.Context, peer.ID, [32]byte, []byte) error { return nil }, n.cast.Receive, nil)
 			nodes = append(nodes, n)
 			defer n.Close()
 			defer n.cast.Close()

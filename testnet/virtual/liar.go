@@ -43,7 +43,7 @@ func (n *Node) slander(source string) error {
 	defer o.Close()
 	o.Handle(
 		func(context.Context, peer.ID, [32]byte, []byte) error { return nil },
-		func(context.Context, peer.ID, []byte) error { return nil })
+		func(context.Context, peer.ID, []byte) error { return nil }, nil)
 	time.Sleep(settling)
 
 	now := time.Now()

@@ -1,0 +1,172 @@
+package overlay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// MaxAnswer is the longest question and the longest answer in bytes.
+	MaxAnswer  = 56 << 10
+	askTimeout = 10 * time.Second
+	// maxAsking is how many questions of this node are under way at once, and so
+	// how many streams a peer may have open here to ask.
+	maxAsking = 8
+	// maxAnswering is how many questions of all peers are answered at once.
+	maxAnswering = 64
+)
+
+// Answerer answers a question of a peer. It may be called from several
+// goroutines. An error refuses: its text goes to the asker.
+type Answerer func(ctx context.Context, from peer.ID, request []byte) ([]byte, error)
+
+// Ask puts one question to a peer and returns its answer. Each question has a
+// stream of its own, so that a long answer delays no report. The error wraps
+// ErrRefused where the peer does not want to answer. Ask blocks while eight
+// other questions are under way.
+func (o *Overlay) Ask(ctx context.Context, to peer.ID, request []byte) (answer []byte, err error) {
+	if len(request) > MaxAnswer {
+		return nil, fmt.Errorf("question of %d bytes is over the %d allowed", len(request), MaxAnswer)
+	}
+	select {
+	case o.asking <- struct{}{}:
+		defer func() { <-o.asking }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("ask %s: %w", to, ctx.Err())
+	case <-o.ctx.Done():
+		return nil, errClosed
+	}
+	count := &o.count.ask
+	count.sent.Add(1)
+	count.batches.Add(1)
+	rep, err := o.question(ctx, to, request)
+	if err != nil {
+		count.failed.Add(1)
+		return nil, fmt.Errorf("ask %s: %w", to, err)
+	}
+	count.reply(rep.status)
+	if rep.status != accepted {
+		return nil, fmt.Errorf("question %w by %s: %s", ErrRefused, to, rep.reason)
+	}
+	return rep.answer, nil
+}
+
+// question writes the question and reads what comes back.
+func (o *Overlay) question(ctx context.Context, to peer.ID, request []byte) (reply, error) {
+	ctx, cancel := context.WithTimeout(network.WithDialPeerTimeout(ctx, rpcTimeout), askTimeout)
+	defer cancel()
+	stream, err := o.host.NewStream(ctx, to, askProtocol)
+	if err != nil {
+		return reply{}, err
+	}
+	defer context.AfterFunc(ctx, func() { stream.Reset() })()
+	defer context.AfterFunc(o.ctx, func() { stream.Reset() })()
+	var rep reply
+	if _, err = stream.Write(appendFrame(nil, 0, request)); err == nil {
+		rep, err = readAnswer(stream)
+	}
+	if err != nil {
+		stream.Reset()
+		return reply{}, errors.Join(ctx.Err(), err)
+	}
+	stream.Close() // the answer is here: how the stream ends does not matter
+	return rep, nil
+}
+
+// readAnswer reads the one frame that answers a question.
+func readAnswer(r io.Reader) (reply, error) {
+	_, body, err := readFrame(bufio.NewReader(r))
+	if err != nil {
+		return reply{}, err
+	}
+	rep, err := decodeReply(body)
+	if err == nil && rep.status == closer || len(rep.answer) > MaxAnswer {
+		err = fmt.Errorf("%w: answer", errFrame)
+	}
+	return rep, err
+}
+
+// answers is the side that is asked.
+type answers struct {
+	o      *Overlay
+	guests guests
+	slots  chan struct{} // taken by each question that is being answered
+}
+
+func (o *Overlay) serveAsk() {
+	a := &answers{o: o, guests: newGuests(maxAsking, Rate{rate.Inf, 1}), slots: make(chan struct{}, maxAnswering)}
+	o.host.SetStreamHandler(askProtocol, a.accept)
+}
+
+func (a *answers) accept(stream network.Stream) {
+	from := stream.Conn().RemotePeer()
+	if a.guests.enter(from) == nil {
+		a.o.count.ask.broken.Add(1)
+		stream.Reset()
+		return
+	}
+	if !a.o.spawn(func() { defer a.guests.leave(from); a.handle(from, stream) }) {
+		a.guests.leave(from)
+		stream.Reset()
+	}
+}
+
+func (a *answers) handle(from peer.ID, stream network.Stream) {
+	defer context.AfterFunc(a.o.ctx, func() { stream.Reset() })()
+	watchdog := time.AfterFunc(frameTimeout, func() { stream.Reset() })
+	defer watchdog.Stop()
+	_, request, err := readFrame(bufio.NewReader(stream))
+	if err != nil || len(request) > MaxAnswer {
+		a.o.count.ask.broken.Add(1)
+		stream.Reset()
+		return
+	}
+	a.o.count.ask.received.Add(1)
+	watchdog.Stop() // how long the answer takes is our own affair
+	rep, err := a.answer(from, request)
+	if err != nil {
+		stream.Reset()
+		return
+	}
+	watchdog.Reset(frameTimeout)
+	if _, err := stream.Write(appendFrame(nil, 0, rep.encode())); err != nil {
+		a.o.count.ask.broken.Add(1)
+		stream.Reset()
+		return
+	}
+	stream.Close()
+}
+
+// answer waits for its turn. An error means that nobody waits for it any more.
+func (a *answers) answer(from peer.ID, request []byte) (reply, error) {
+	ctx, cancel := context.WithTimeout(a.o.ctx, askTimeout)
+	defer cancel()
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return reply{}, ctx.Err()
+	}
+	if err := a.o.handled(ctx); err != nil {
+		return reply{}, err
+	}
+	if a.o.answer == nil {
+		return reply{status: refused, reason: "this node answers no questions"}, nil
+	}
+	answer, err := a.o.answer(ctx, from, request)
+	if err == nil && len(answer) > MaxAnswer {
+		err = fmt.Errorf("the answer of %d bytes is over the %d allowed", len(answer), MaxAnswer)
+	}
+	if err != nil {
+		return reply{status: refused, reason: err.Error()}, nil
+	}
+	return reply{status: accepted, answer: answer}, nil
+}
