@@ -6,6 +6,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -25,19 +26,33 @@ type Node interface {
 	Allowed() ([]Allowed, error)
 	Allow(ctx context.Context, entry, note string) error
 	Disallow(ctx context.Context, entry string) error
+	// Approve blocks what waits for a person; Reject drops it. Without prefixes all
+	// that waits is meant.
+	Approve(ctx context.Context, prefixes []netip.Prefix) ([]Block, error)
+	Reject(ctx context.Context, prefixes []netip.Prefix) (int, error)
 	Explain(ctx context.Context, addr netip.Addr) (Explanation, error)
+	// Members lists the federation's nodes; an open overlay has none that it knows.
+	Members() ([]Member, error)
+	// Policy and Revocations are what the root and the organisations have signed, as
+	// it stands, in JSON: the signer makes the next version of it.
+	Policy() (json.RawMessage, error)
+	Revocations() (json.RawMessage, error)
+	// Submit takes a signed document and spreads it.
+	Submit(ctx context.Context, document []byte) error
+	// Deposit keeps an invitation, to be redeemed at this node.
+	Deposit(offer []byte) error
 }
 
 // Status is the state of a node.
 type Status struct {
-	Version  string    `json:"version"`
-	Started  time.Time `json:"started"`
-	Node     Identity  `json:"node"`
-	Overlay  Overlay   `json:"overlay"`
-	Peers    int       `json:"peers"`
-	Block    Blocking  `json:"block"`
-	Sources  []Source  `json:"sources"`
-	Counters Counters  `json:"counters"`
+	Version    string     `json:"version"`
+	Started    time.Time  `json:"started"`
+	Node       Identity   `json:"node"`
+	Peers      int        `json:"peers"`
+	Federation Federation `json:"federation"`
+	Block      Blocking   `json:"block"`
+	Sources    []Source   `json:"sources"`
+	Counters   Counters   `json:"counters"`
 }
 
 // Identity is the node's name in the overlay.
@@ -46,16 +61,46 @@ type Identity struct {
 	Addresses []string `json:"addresses"` // multiaddrs ending in /p2p/ID
 }
 
-// Overlay says what kind of overlay the node is in.
-type Overlay struct {
-	Open       bool   `json:"open"` // a lab overlay: no certificates, everybody may speak
-	Federation string `json:"federation"`
-	Quorum     int    `json:"quorum"`
+// Federation says with whom the node counts together, and how safe that is.
+type Federation struct {
+	Name string `json:"name"`
+	// Open is a lab overlay: no certificates, everybody may speak, and each node
+	// counts as an organisation.
+	Open          bool   `json:"open"`
+	Organisation  string `json:"organisation,omitempty"` // this node's
+	Organisations int    `json:"organisations"`
+	Voting        int    `json:"voting"` // organisations whose evidence counts for others
+	Members       int    `json:"members"`
+	Quorum        int    `json:"quorum"`
+	// Withstands is how many organisations may collude and still block nobody.
+	Withstands int    `json:"withstands"`
+	Weak       bool   `json:"weak"`
+	Safety     string `json:"safety"` // the same in a sentence
+	// Policy is the version of the federation's policy that holds here.
+	Policy uint64 `json:"policy"`
+	// Until is when this node's certificate ends; it renews by itself before.
+	Until time.Time `json:"until,omitzero"`
+	// Warning says why evidence of others causes no blocks by itself now.
+	Warning string `json:"warning,omitempty"`
+}
+
+// Member is one node of the federation.
+type Member struct {
+	ID           string    `json:"id"`
+	Organisation string    `json:"organisation"`
+	Tier         string    `json:"tier"`   // of the organisation: anchor, member or probation
+	Issuer       bool      `json:"issuer"` // holds its organisation's key
+	Since        time.Time `json:"since"`
+	Until        time.Time `json:"until"` // when its certificate ends
+	State        string    `json:"state"` // valid, revoked, expired or faulty
+	Reason       string    `json:"reason,omitempty"`
+	Self         bool      `json:"self,omitempty"`
 }
 
 // Blocking says how the node acts.
 type Blocking struct {
-	Mode      string `json:"mode"` // nft or observe
+	Mode      string `json:"mode"`    // nft or observe
+	Network   string `json:"network"` // what others' evidence may do: auto, approve or observe
 	Table     string `json:"table,omitempty"`
 	Live      int    `json:"live"`     // blocks now
 	Waiting   int    `json:"waiting"`  // for a person's approval
@@ -101,6 +146,8 @@ type Counters struct {
 	Alerts           uint64 `json:"alerts"` // that this node knows of
 	AlertsRaised     uint64 `json:"alerts_raised"`
 	AlertsInvalid    uint64 `json:"alerts_invalid"`
+	Withdrawn        uint64 `json:"withdrawn"`   // blocks whose evidence no longer meets the quorum
+	Turned           uint64 `json:"turned_away"` // connections of strangers
 	AlertMessages    uint64 `json:"alert_messages"`
 	AlertDuplicates  uint64 `json:"alert_duplicates"`
 	Blocks           uint64 `json:"blocks"`
@@ -128,6 +175,8 @@ type Alert struct {
 	Action string `json:"action,omitempty"`
 	// Open marks evidence of an overlay without certificates.
 	Open bool `json:"open,omitempty"`
+	// Proof is the alert as it came over the overlay. It is kept, and not shown.
+	Proof []byte `json:"-" cbor:"proof,omitempty"`
 }
 
 // Block is one prefix that is kept out.
@@ -135,7 +184,7 @@ type Block struct {
 	Prefix  netip.Prefix `json:"prefix"`
 	Since   time.Time    `json:"since"`
 	Until   time.Time    `json:"until"`
-	State   string       `json:"state"` // blocked, observed or waiting
+	State   string       `json:"state"` // blocked, observed, or waiting for a person
 	Reason  string       `json:"reason"`
 	Alert   string       `json:"alert,omitempty"`
 	Hold    string       `json:"hold,omitempty"` // why a person has to decide, where it is waiting

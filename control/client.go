@@ -59,6 +59,40 @@ func (c *Client) FlushBlocks(ctx context.Context) (n int, err error) {
 	return n, c.call(ctx, "DELETE", "/blocks", nil, &n)
 }
 
+// Approve blocks what waits under prefixes, or all that waits.
+func (c *Client) Approve(ctx context.Context, prefixes ...netip.Prefix) (b []Block, err error) {
+	return b, c.call(ctx, "POST", "/waiting", prefixes, &b)
+}
+
+// Reject drops what waits, and returns how many there were.
+func (c *Client) Reject(ctx context.Context, prefixes ...netip.Prefix) (n int, err error) {
+	return n, c.call(ctx, "DELETE", "/waiting", prefixes, &n)
+}
+
+func (c *Client) Members(ctx context.Context) (m []Member, err error) {
+	return m, c.call(ctx, "GET", "/members", nil, &m)
+}
+
+// Policy reads the federation's policy into a value of its type.
+func (c *Client) Policy(ctx context.Context, into any) error {
+	return c.call(ctx, "GET", "/policy", nil, into)
+}
+
+// Revocations reads the revocation lists into a slice of their type.
+func (c *Client) Revocations(ctx context.Context, into any) error {
+	return c.call(ctx, "GET", "/revocations", nil, into)
+}
+
+// Submit hands a signed document to the node, which spreads it.
+func (c *Client) Submit(ctx context.Context, document []byte) error {
+	return c.call(ctx, "POST", "/documents", document, nil)
+}
+
+// Deposit leaves an invitation at the node, to be redeemed there.
+func (c *Client) Deposit(ctx context.Context, offer []byte) error {
+	return c.call(ctx, "POST", "/invitations", offer, nil)
+}
+
 func (c *Client) Allowed(ctx context.Context) (a []Allowed, err error) {
 	return a, c.call(ctx, "GET", "/allowed", nil, &a)
 }
@@ -114,7 +148,9 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var content bytes.Buffer
-	if body != nil {
+	if raw, ok := body.([]byte); ok {
+		content.Write(raw)
+	} else if body != nil {
 		if err := json.NewEncoder(&content).Encode(body); err != nil {
 			return nil, err
 		}

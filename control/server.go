@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -89,6 +90,36 @@ func Local(n Node) http.Handler {
 		}
 		answer(w)(prefix, n.Unblock(r.Context(), prefix))
 	})
+	mux.HandleFunc("POST /waiting", func(w http.ResponseWriter, r *http.Request) {
+		if prefixes, err := prefixes(w, r); err != nil {
+			fail(w, http.StatusBadRequest, err)
+		} else {
+			answer(w)(list(n.Approve(r.Context(), prefixes)))
+		}
+	})
+	mux.HandleFunc("DELETE /waiting", func(w http.ResponseWriter, r *http.Request) {
+		if prefixes, err := prefixes(w, r); err != nil {
+			fail(w, http.StatusBadRequest, err)
+		} else {
+			answer(w)(n.Reject(r.Context(), prefixes))
+		}
+	})
+	mux.HandleFunc("GET /policy", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Policy()) })
+	mux.HandleFunc("GET /revocations", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Revocations()) })
+	mux.HandleFunc("POST /documents", func(w http.ResponseWriter, r *http.Request) {
+		if document, err := body(w, r); err != nil {
+			fail(w, http.StatusBadRequest, err)
+		} else {
+			answer(w)(nil, n.Submit(r.Context(), document))
+		}
+	})
+	mux.HandleFunc("POST /invitations", func(w http.ResponseWriter, r *http.Request) {
+		if offer, err := body(w, r); err != nil {
+			fail(w, http.StatusBadRequest, err)
+		} else {
+			answer(w)(nil, n.Deposit(offer))
+		}
+	})
 	mux.HandleFunc("POST /allowed", func(w http.ResponseWriter, r *http.Request) {
 		entry := r.FormValue("entry")
 		answer(w)(entry, n.Allow(r.Context(), entry, r.FormValue("note")))
@@ -98,6 +129,18 @@ func Local(n Node) http.Handler {
 		answer(w)(entry, n.Disallow(r.Context(), entry))
 	})
 	return mux
+}
+
+// maxBody bounds what a request may carry: a frame of the overlay.
+const maxBody = 64 << 10
+
+func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+}
+
+// prefixes reads a list of prefixes from a request's body.
+func prefixes(w http.ResponseWriter, r *http.Request) (all []netip.Prefix, err error) {
+	return all, json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&all)
 }
 
 // Public is the read-only part, for a TCP address. It answers only to requests
@@ -139,6 +182,7 @@ func readOnly(mux *http.ServeMux, n Node) {
 		})
 	})
 	mux.HandleFunc("GET /blocks", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Blocks())) })
+	mux.HandleFunc("GET /members", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Members())) })
 	mux.HandleFunc("GET /allowed", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Allowed())) })
 	mux.HandleFunc("GET /explain", func(w http.ResponseWriter, r *http.Request) {
 		addr, err := netip.ParseAddr(r.FormValue("address"))

@@ -6,15 +6,21 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/broadcast"
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
 )
 
 // actor is the third part of every node: it verifies that an alert proves
@@ -29,7 +35,12 @@ type actor struct {
 	own      correlate.Book  // what has been concluded at home
 	blocks   *block.Manager
 	open     bool
+	quorum   int // organisations that this participant wants beyond the federation's quorum
 	counters *counters
+	// fetch brings the certificates that a member has and this node lacks.
+	fetch func(context.Context, peer.ID) error
+	// doubt is why evidence of others must not block by itself now; empty: it may.
+	doubt func(time.Time) string
 
 	mu        sync.Mutex
 	followers map[chan control.Alert]bool
@@ -38,10 +49,13 @@ type actor struct {
 }
 
 // receive verifies an alert that came over the overlay, and acts on it once.
-func (a *actor) receive(ctx context.Context, payload []byte) broadcast.Verdict {
+func (a *actor) receive(ctx context.Context, from peer.ID, payload []byte) broadcast.Verdict {
 	alert, err := event.DecodeAlert(payload)
 	var verdict correlate.Verdict
 	if err == nil {
+		verdict, err = a.verify(alert, time.Now())
+	}
+	if errors.Is(err, federation.ErrUnknown) && a.fetch(ctx, from) == nil {
 		verdict, err = a.verify(alert, time.Now())
 	}
 	if err != nil {
@@ -50,11 +64,12 @@ func (a *actor) receive(ctx context.Context, payload []byte) broadcast.Verdict {
 		return broadcast.Invalid
 	}
 	news, pass := a.book.Enter(alert.ID(), verdict)
+	id := a.id(verdict)
 	switch {
-	case !news || !a.own.News(alert.ID(), verdict):
-	case a.warns(verdict) && a.own.Knows(alert.ID()): // what this node concluded by itself says more
+	case !news || !a.own.News(id, verdict):
+	case a.warns(verdict) && a.own.Knows(a.commonID(verdict)): // what this node concluded by itself says more
 	default:
-		a.apply(ctx, verdict)
+		a.apply(ctx, verdict, payload)
 	}
 	if pass {
 		return broadcast.Fresh
@@ -62,69 +77,35 @@ func (a *actor) receive(ctx context.Context, payload []byte) broadcast.Verdict {
 	return broadcast.Known
 }
 
-// verify works the verdict out anew from the evidence that the alert carries.
-// Nothing else in the alert is believed.
-func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, error) {
-	if alert.Federation != a.member.Name() {
-		return correlate.Verdict{}, fmt.Errorf("alert of federation %.64q", alert.Federation)
-	}
-	said := make([]correlate.Testimony, 0, len(alert.Evidence))
-	seen := map[string]bool{}
-	for _, sealed := range alert.Evidence {
-		report, err := testify(a.member, sealed, now)
-		if err == nil {
-			err = a.member.Verify(sealed)
-		}
-		if err != nil {
-			return correlate.Verdict{}, err
-		}
-		if report.Key != alert.Key {
-			return correlate.Verdict{}, fmt.Errorf("evidence on %s in an alert on %s", report.Key, alert.Key)
-		}
-		if seen[report.Member] {
-			return correlate.Verdict{}, fmt.Errorf("evidence of %s twice", report.Member)
-		}
-		seen[report.Member] = true
-		said = append(said, correlate.Testimony{
-			Organisation: a.member.Organisation(report.Member), Member: report.Member, Tallies: report.Tallies, Sealed: sealed,
-		})
-	}
-	verdict, ok := a.rules.JudgeRule(alert.Rule, correlate.Federation, alert.Key, said)
-	if !ok && a.oneOrganisation(said) {
-		verdict, ok = a.rules.JudgeRule(alert.Rule, correlate.Home, alert.Key, said)
-	}
-	switch {
-	case !ok:
-		return verdict, errors.New("the evidence does not cross the rule's threshold")
-	case verdict.Episode() != alert.Episode:
-		return verdict, fmt.Errorf("episode %d, the evidence is of %d", alert.Episode, verdict.Episode())
-	case verdict.Last.Before(now.Add(-verdict.Rule.Federation.Timespan)):
-		return verdict, fmt.Errorf("the evidence ended at %s: too old", verdict.Last)
-	}
-	return verdict, nil
+// commonID is the id that an attack has for this participant: what its own
+// organisation concludes, and what the federation does, are one alert to it.
+func (a *actor) commonID(v correlate.Verdict) string {
+	alert := v.Alert(a.member.Name(), nil)
+	alert.Organisation = ""
+	return alert.ID()
 }
 
-func (a *actor) oneOrganisation(said []correlate.Testimony) bool {
-	for _, t := range said {
-		if t.Organisation != said[0].Organisation {
-			return false
-		}
+// id is commonID, and another one for what another organisation concludes alone.
+func (a *actor) id(v correlate.Verdict) string {
+	if a.warns(v) {
+		return v.Alert(a.member.Name(), nil).ID()
 	}
-	return len(said) > 0
+	return a.commonID(v)
 }
 
 // home acts on what this node's own evidence says, without asking anybody.
 func (a *actor) home(ctx context.Context, v correlate.Verdict) {
-	if news, _ := a.own.Enter(v.Alert(a.member.Name(), nil).ID(), v); news {
-		a.apply(ctx, v)
+	if news, _ := a.own.Enter(a.id(v), v); news {
+		a.apply(ctx, v, nil)
 	}
 }
 
-// apply does what the policy says about a verdict, keeps it, and shows it.
-func (a *actor) apply(ctx context.Context, v correlate.Verdict) {
-	id := v.Alert(a.member.Name(), nil).ID()
+// apply does what the policy says about a verdict, keeps it with its proof, if it
+// came with one, and shows it.
+func (a *actor) apply(ctx context.Context, v correlate.Verdict, proof []byte) {
+	id := a.id(v)
 	shown := show(v, id)
-	shown.Raised, shown.Open = time.Now().UTC(), a.open
+	shown.Raised, shown.Open, shown.Proof = time.Now().UTC(), a.open, proof
 	shown.Action = a.act(ctx, v, id)
 	a.counters.alerts.Add(1)
 	a.log.Info("alert", "rule", v.Rule.Name, "key", v.Key.String(), "scope", string(v.Scope),
@@ -142,10 +123,11 @@ func (a *actor) act(ctx context.Context, v correlate.Verdict, id string) string 
 	case len(v.Offenders) == 0:
 		return "informed: no source is proven"
 	}
+	hold := a.hold(v)
 	reason := fmt.Sprintf("%s: score %d from %d observations at %d %s", v.Rule.Name, v.Score, v.Count, len(v.Members), plural(len(v.Members), "member"))
 	var done []string
 	for _, offender := range v.Offenders {
-		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.Last, Reason: reason, Alert: id, Local: v.Scope == correlate.Home}))
+		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.Last, Reason: reason, Alert: id, Local: v.Scope == correlate.Home, Hold: hold}))
 	}
 	return strings.Join(done, "; ")
 }
@@ -175,13 +157,23 @@ func (a *actor) propose(ctx context.Context, p block.Proposal) string {
 // warns reports whether a verdict rests on the evidence of another organisation
 // alone.
 func (a *actor) warns(v correlate.Verdict) bool {
-	own := a.member.Organisation(a.member.Member())
-	for _, m := range v.Members {
-		if v.Scope == correlate.Home && a.member.Organisation(m) != own {
-			return true
-		}
+	return v.Scope == correlate.Home && v.Organisation != a.member.Organisation(a.member.Member())
+}
+
+// hold is why a person has to approve what others conclude: what this
+// participant's own policy asks for beyond the federation's.
+func (a *actor) hold(v correlate.Verdict) string {
+	if v.Scope == correlate.Home {
+		return ""
 	}
-	return false
+	organisations := map[string]bool{}
+	for _, m := range v.Members {
+		organisations[a.member.Organisation(m)] = true
+	}
+	if len(organisations) < a.quorum {
+		return fmt.Sprintf("evidence of %d organisations, and --quorum asks for %d", len(organisations), a.quorum)
+	}
+	return a.doubt(time.Now())
 }
 
 // recall enters what an earlier run concluded, so that a restart neither tells

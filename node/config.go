@@ -13,12 +13,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 
 	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/probe"
 	"github.com/komondor/komondor/probe/follow"
 )
 
-// Config is what a node is told. Its zero value is not useful: Data, Listen and
-// Open must be set.
+// Config is what a node is told. Its zero value is not useful: Data and Listen must
+// be set, and Open where the data directory holds no membership.
 type Config struct {
 	Version string
 	// Data is the directory that holds the identity and the store.
@@ -30,9 +31,16 @@ type Config struct {
 	Bootstrap []string
 	// Open says that this is a lab overlay without certificates.
 	Open bool
-	// Quorum is how many organisations the federation's rules ask for; 0 leaves
-	// each rule its own.
-	Quorum  int
+	// Invitation is redeemed for a certificate, unless the data directory holds one.
+	Invitation string
+	// Passphrase opens the keys in the data directory, where they are encrypted.
+	Passphrase string
+	// Quorum is how many organisations an alert needs. In an open overlay it takes
+	// the place of the rules' own; in a federation it can only ask for more than its
+	// policy does, and what has less waits for a person. 0 leaves it as it is.
+	Quorum int
+	// Network is what evidence of others may do: auto, approve or observe.
+	Network string
 	Sources []Source
 	// Allow are addresses, prefixes and host names never to block.
 	Allow []string
@@ -43,9 +51,11 @@ type Config struct {
 	Control, HTTP string
 	Log           *slog.Logger
 
-	// Host, if set, is used in the place of one listening at Listen; Backend in
-	// the place of the one that Block names. Networks in virtual time set them.
+	// Host, if set, is used in the place of one listening at Listen, Member in the
+	// place of the membership in the data directory, and Backend in the place of the
+	// one that Block names. Networks in virtual time set them.
 	Host    host.Host
+	Member  *federation.Member
 	Backend block.Backend
 }
 
@@ -87,15 +97,14 @@ const (
 
 func (c *Config) check() error {
 	var errs []error
-	if !c.Open {
-		errs = append(errs, errors.New("federations with certificates are not built yet: say --open to run a lab overlay, "+
-			"in which every node that connects is believed to be an organisation of its own"))
-	}
 	if c.Data == "" {
 		errs = append(errs, errors.New("no data directory: say --data DIR"))
 	}
 	if c.Block != "nft" && c.Block != "observe" {
 		errs = append(errs, fmt.Errorf("block mode %q: want nft or observe", c.Block))
+	}
+	if c.Network == "" {
+		c.Network = "auto"
 	}
 	seen := map[string]bool{}
 	for i := range c.Sources {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -15,7 +17,6 @@ import (
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
-	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/overlay"
 	"github.com/komondor/komondor/store"
 )
@@ -74,18 +75,12 @@ func ports(listen []string) ([]uint16, error) {
 	return all, nil
 }
 
-func (n *Node) startOverlay(ctx context.Context) error {
-	key, err := overlay.LoadIdentity(filepath.Join(n.config.Data, "identity"))
-	if err != nil {
-		return err
-	}
-	member, err := federation.NewOpen(key)
-	if err != nil {
-		return err
-	}
-	n.member = member
-	c := overlay.Config{Identity: key, Private: n.config.Open, Host: n.config.Host,
+func (n *Node) startOverlay(ctx context.Context, me self) error {
+	c := overlay.Config{Identity: me.identity, Private: me.federation == nil || !public(n.config.Listen), Host: n.config.Host,
 		Notice: func(text string) { n.config.Log.Warn(text) }}
+	if me.federation != nil {
+		c.Admission = admission{me.federation}
+	}
 	for _, l := range n.config.Listen {
 		addr, err := multiaddr.NewMultiaddr(l)
 		if err != nil {
@@ -93,7 +88,7 @@ func (n *Node) startOverlay(ctx context.Context) error {
 		}
 		c.Listen = append(c.Listen, addr)
 	}
-	for _, b := range n.config.Bootstrap {
+	for _, b := range slices.Concat(n.config.Bootstrap, me.bootstrap) {
 		info, err := peer.AddrInfoFromString(b)
 		if err != nil {
 			return fmt.Errorf("bootstrap address %q: %w (`komondor status` of a member shows its addresses, "+
@@ -101,6 +96,7 @@ func (n *Node) startOverlay(ctx context.Context) error {
 		}
 		c.Bootstrap = append(c.Bootstrap, *info)
 	}
+	var err error
 	if c.Remembered, err = n.recallPeers(); err != nil {
 		return err
 	}
@@ -112,20 +108,22 @@ func (n *Node) startOverlay(ctx context.Context) error {
 func (n *Node) connect(ctx context.Context) {
 	log, book := n.config.Log, new(correlate.Book)
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
-		open: n.config.Open, counters: &n.counters}
+		open: n.federation == nil, counters: &n.counters, doubt: func(time.Time) string { return "" },
+		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
 	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
-		Receive: func(ctx context.Context, _ peer.ID, payload []byte) broadcast.Verdict {
-			return n.actor.receive(ctx, payload)
+		Receive: func(ctx context.Context, from peer.ID, payload []byte) broadcast.Verdict {
+			return n.receive(ctx, from, payload)
 		},
 	})
+	if n.federation != nil {
+		n.connectRegistrar()
+	}
 	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
 		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
+		accuse: n.accuse,
 		raise: func(ctx context.Context, alert []byte) {
-			if n.actor.receive(ctx, alert) != broadcast.Fresh {
-				return
-			}
-			if err := n.broadcast.Publish(ctx, alert); err != nil {
-				log.Error("alert not spread", "error", err)
+			if n.actor.receive(ctx, n.overlay.ID(), alert) == broadcast.Fresh {
+				n.publish(ctx, alertPayload, alert)
 			}
 		}}
 	n.outbox = &outbox{log: log, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
@@ -133,17 +131,18 @@ func (n *Node) connect(ctx context.Context) {
 		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
 	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,
 		home: func(key event.Key, tallies []event.Tally) {
-			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{{Member: n.member.Member(), Tallies: tallies}}) {
+			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{own(n.member, tallies)}) {
 				n.actor.home(ctx, v)
 			}
 		},
 		send:  n.outbox.put,
-		share: sharing(n.config.Open)})
+		share: sharing(n.privateSources)})
 	n.overlay.Handle(
 		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
 			return n.judge.receive(ctx, from == n.overlay.ID(), hash, payload)
 		},
-		n.broadcast.Receive, nil)
+		n.broadcast.Receive,
+		n.answer)
 	for _, s := range n.config.Sources {
 		n.sources = append(n.sources, newSource(s, log, func(ctx context.Context, seen sighting) error {
 			select {
@@ -154,6 +153,23 @@ func (n *Node) connect(ctx context.Context) {
 			}
 		}))
 	}
+}
+
+// connectRegistrar is connect for what a federation adds.
+func (n *Node) connectRegistrar() {
+	n.registrar = newRegistrar(registrar{log: n.config.Log, member: n.federation, net: n.overlay,
+		spread: func(ctx context.Context, document []byte) { n.publish(ctx, documentPayload, document) },
+		expelled: func(ctx context.Context) {
+			n.overlay.Expel()
+			n.judge.expel(func(member string) bool { return !n.federation.Admitted(time.Now(), member) })
+			if err := n.withdraw(ctx); err != nil {
+				n.config.Log.Error("blocks on evidence of members who are out not withdrawn", "error", err)
+			}
+		},
+		expired: func() { n.overlay.Expel() },
+		renewed: n.renew,
+	})
+	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.pull, n.registrar.doubt
 }
 
 // serve answers people and scripts.

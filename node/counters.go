@@ -8,5 +8,5 @@ type counters struct {
 	keysEvicted, reports, storeFailures                         atomic.Uint64
 	collected, refused                                          atomic.Uint64
 	alerts, alertsRaised, alertsInvalid                         atomic.Uint64
-	blocks, blocksRefused                                       atomic.Uint64
+	blocks, blocksRefused, withdrawn                            atomic.Uint64
 }

@@ -18,28 +18,20 @@ import (
 //
 //	overlay ─Sealed→ verify ─Report→ collect ─Verdict→ Alert + evidence ─→ act, broadcast
 type judge struct {
-	log      *slog.Logger
-	rules    correlate.Rules
-	member   membership
-	book     *correlate.Book // what has been told over the overlay
-	rank     func(hash [32]byte) int
-	raise    func(context.Context, []byte) // acts at home and tells everybody
+	log    *slog.Logger
+	rules  correlate.Rules
+	member membership
+	book   *correlate.Book // what has been told over the overlay
+	rank   func(hash [32]byte) int
+	raise  func(context.Context, []byte) // acts at home and tells everybody
+	// accuse is told of a member that has contradicted itself.
+	accuse   func(context.Context, *correlate.Contradiction)
 	counters *counters
 
 	mu        sync.Mutex
 	collector *correlate.Collector
 	waiting   map[string]bool // alerts that a replica of lower rank may raise first
 	replicas  sync.WaitGroup
-}
-
-// membership is who this node is, and who may say what.
-type membership interface {
-	Name() string
-	Member() string
-	Organisation(member string) string
-	Seal(body []byte) (event.Sealed, error)
-	Verify(event.Sealed) error
-	Salts(t time.Time, overlap time.Duration) [][]byte
 }
 
 // errEvidence is refused evidence: the sender is wrong, trying again is useless.
@@ -56,7 +48,7 @@ func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []
 	}
 	report, err := testify(j.member, sealed, now)
 	if err == nil && !own {
-		err = j.member.Verify(sealed)
+		err = j.member.Verify(now, sealed)
 	}
 	if err != nil {
 		return j.refuse(err)
@@ -65,12 +57,17 @@ func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []
 		return j.refuse(fmt.Errorf("report on %s: its key is elsewhere", report.Key))
 	}
 	j.mu.Lock()
-	fresh, err := j.collector.Put(report, j.member.Organisation(report.Member), sealed)
+	by := correlate.Author{Organisation: j.member.Organisation(report.Member), Mute: !j.member.Votes(now, report.Member)}
+	fresh, err := j.collector.Put(report, by, sealed)
 	var findings []correlate.Finding
 	if fresh {
 		findings = j.collector.Judge(report.Key)
 	}
 	j.mu.Unlock()
+	var proof *correlate.Contradiction
+	if errors.As(err, &proof) {
+		j.accuse(ctx, proof)
+	}
 	if err != nil {
 		return j.refuse(err)
 	}
@@ -94,27 +91,6 @@ func (j *judge) belongs(key event.Key, hash [32]byte, now time.Time) bool {
 		}
 	}
 	return false
-}
-
-// testify checks a sealed report as every receiver must, but for its signature:
-// federation, author and freshness.
-func testify(member membership, sealed event.Sealed, now time.Time) (event.Report, error) {
-	report, err := event.DecodeReport(sealed.Body)
-	if err != nil {
-		return report, err
-	}
-	switch {
-	case report.Federation != member.Name():
-		return report, fmt.Errorf("report of federation %.64q, this is %q", report.Federation, member.Name())
-	case report.Member != sealed.Signer:
-		return report, fmt.Errorf("report of %.64q is signed by %.64q", report.Member, sealed.Signer)
-	}
-	for _, t := range report.Tallies {
-		if t.LastTime().After(now.Add(clockSkew)) {
-			return report, fmt.Errorf("report on %s: evidence of %s is in the future (one of our clocks is wrong)", report.Key, t.LastTime())
-		}
-	}
-	return report, nil
 }
 
 // consider raises the alert of a finding, after the replicas that are nearer to
@@ -179,6 +155,13 @@ func (j *judge) sweep(now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.collector.Sweep(now)
+}
+
+// expel forgets what members have said whose word no longer counts.
+func (j *judge) expel(out func(member string) bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.collector.Expel(out)
 }
 
 // gathered is the number of keys collected, and what members say about one.

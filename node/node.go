@@ -20,6 +20,7 @@ import (
 	"github.com/komondor/komondor/broadcast"
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/overlay"
 	"github.com/komondor/komondor/store"
 )
@@ -56,13 +57,19 @@ type Node struct {
 	actor     *actor
 	outbox    *outbox
 
+	federation     *federation.Member // nil in an open overlay
+	registrar      *registrar         // likewise
+	privateSources bool               // whether evidence about private addresses may leave this host
+	renew          func()             // begins anew under a new policy
+
 	allowing sync.Mutex // one change of the allow-list at a time
 }
 
 // Run runs a participant until ctx ends, and returns when all of it has ended.
 // Ready, if not nil, is called once the node listens and answers on its control
-// socket.
-func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
+// socket, and again each time that the node has begun anew because the
+// federation has a new policy.
+func Run(ctx context.Context, c Config, ready func(*Node)) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -71,17 +78,37 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 			return err
 		}
 	}
-	n := &Node{config: c, started: time.Now()}
-	if n.rules, err = Rules(c.Quorum); err != nil {
-		return err
+	for {
+		err := run(ctx, c, ready)
+		if !errors.Is(err, errNewPolicy) || ctx.Err() != nil {
+			return err
+		}
+		c.Log.Info("the federation has a new policy: beginning anew under it")
 	}
+}
+
+// errNewPolicy ends a node that begins anew. The evidence is rebuilt from the
+// archive under the new rules, as after any restart.
+var errNewPolicy = errors.New("the federation has a new policy")
+
+func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
+	n := &Node{config: c, started: time.Now()}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.store.Close()) }()
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.renew = func() { cancel(errNewPolicy) }
+	me, err := n.identify(ctx)
+	if err != nil {
+		return err
+	}
+	n.member, n.federation, n.privateSources = me.member, me.federation, me.federation == nil
+	if err := n.setRules(); err != nil {
+		return err
+	}
 	defer func() {
 		if n.backend != nil {
 			err = errors.Join(err, n.backend.Close())
@@ -93,26 +120,41 @@ func Run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	defer func() { err = errors.Join(err, n.blocks.Keep()) }() // when nobody proposes any more
 	n.judge = new(judge)
 	defer func() { n.judge.replicas.Wait() }() // after the overlay, which lets reports in
-	if err := n.startOverlay(ctx); err != nil {
+	if err := n.startOverlay(ctx, me); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.overlay.Close()) }()
 	n.connect(ctx)
 	defer n.broadcast.Close()
-	defer cancel()
+	defer cancel(nil)
 	if err := n.recall(); err != nil {
 		return err
 	}
 
 	running, ctx := errgroup.WithContext(ctx)
 	if err := n.start(ctx, running); err != nil {
-		cancel()
+		cancel(nil)
 		return errors.Join(err, running.Wait())
 	}
 	if ready != nil {
 		ready(n)
 	}
-	return running.Wait()
+	if err := running.Wait(); err != nil || !errors.Is(context.Cause(ctx), errNewPolicy) {
+		return err
+	}
+	return errNewPolicy
+}
+
+// setRules loads the rules: in a federation as its policy has them.
+func (n *Node) setRules() (err error) {
+	if n.federation == nil {
+		n.rules, err = Rules(n.config.Quorum)
+		return err
+	}
+	policy := n.federation.Policy()
+	n.privateSources = policy.Share.PrivateSources
+	n.rules, err = lawful(policy, n.config.Log)
+	return err
 }
 
 // recall brings back what an earlier run concluded.
@@ -138,6 +180,9 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	running.Go(func() error { return n.meet(ctx) })
 	if n.config.Backend == nil { // which is not of this host
 		running.Go(func() error { return n.watch(ctx) })
+	}
+	if n.registrar != nil {
+		running.Go(func() error { return n.registrar.run(ctx) })
 	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)

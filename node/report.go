@@ -45,14 +45,14 @@ func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
 }
 
 // sharing says which tallies may leave this host: private sources mean nothing to
-// others, and only open labs, which may be made of them, share those.
-func sharing(open bool) func(event.Key, event.Tally) bool {
+// others, unless the overlay is a lab made of them or the policy says so.
+func sharing(privateSources bool) func(event.Key, event.Tally) bool {
 	return func(key event.Key, t event.Tally) bool {
 		from := t.Source
 		if source, err := key.Source(); err == nil {
 			from = source
 		}
-		return open || !private(from.Addr())
+		return privateSources || !private(from.Addr())
 	}
 }
 

@@ -22,9 +22,10 @@ func (n *Node) Status() control.Status {
 	b := n.blocks.Status(time.Now())
 	s := control.Status{
 		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
-		Node:    control.Identity{ID: n.overlay.ID().String(), Addresses: []string{}},
-		Overlay: control.Overlay{Open: n.config.Open, Federation: n.member.Name(), Quorum: n.quorum()},
-		Block: control.Blocking{Mode: n.config.Block, Table: n.config.Table, Live: b.Live, Waiting: b.Waiting, Observed: b.Observed, LastHour: b.LastHour,
+		Node:       control.Identity{ID: n.overlay.ID().String(), Addresses: []string{}},
+		Federation: n.federationStatus(time.Now()),
+		Block: control.Blocking{Mode: n.config.Block, Network: n.config.Network, Table: n.config.Table,
+			Live: b.Live, Waiting: b.Waiting, Observed: b.Observed, LastHour: b.LastHour,
 			NeverHits: b.NeverHits, Breaker: b.Breaker, Warning: b.Warning},
 		Sources: []control.Source{},
 		Counters: control.Counters{
@@ -35,6 +36,7 @@ func (n *Node) Status() control.Status {
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
 			Collected: c.collected.Load(), Refused: c.refused.Load(), KeysCollected: uint64(keys),
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
+			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
 			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,
 			Blocks: c.blocks.Load(), BlocksRefused: c.blocksRefused.Load(), StoreFailures: c.storeFailures.Load(),
 		},
@@ -111,6 +113,21 @@ func (n *Node) Unblock(ctx context.Context, prefix netip.Prefix) error {
 		err = fmt.Errorf("%s is not blocked; `komondor blocks` lists what is", prefix)
 	}
 	return err
+}
+
+// Approve blocks what waits for a person, under the prefixes named or all.
+func (n *Node) Approve(ctx context.Context, prefixes []netip.Prefix) ([]control.Block, error) {
+	approved, err := n.blocks.Approve(ctx, time.Now(), prefixes...)
+	var shown []control.Block
+	for _, b := range approved {
+		shown = append(shown, control.Block(b))
+	}
+	return shown, err
+}
+
+// Reject drops what waits for a person, and returns how many there were.
+func (n *Node) Reject(ctx context.Context, prefixes []netip.Prefix) (int, error) {
+	return n.blocks.Reject(ctx, time.Now(), prefixes...)
 }
 
 // FlushBlocks ends all blocks and returns how many there were.

@@ -46,6 +46,8 @@ type Store struct {
 	Blocks *Table // prefix → record
 	Allow  *Table // address, prefix or name → note
 	Peers  *Table // peer ID → record; at most MaxPeers: ErrFull beyond
+	// Federation holds its documents and the invitations to be redeemed here.
+	Federation *Table
 
 	db   *bbolt.DB
 	path string
@@ -81,6 +83,7 @@ func Open(path string) (*Store, error) {
 	s.Blocks = &Table{store: s, name: []byte("blocks")}
 	s.Allow = &Table{store: s, name: []byte("allow")}
 	s.Peers = &Table{store: s, name: []byte("peers"), limit: MaxPeers}
+	s.Federation = &Table{store: s, name: []byte("federation")}
 	err := guard(func() (err error) {
 		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
@@ -163,7 +166,7 @@ func (s *Store) prepare() error {
 
 func (s *Store) buckets() [][]byte {
 	return [][]byte{metaBucket, eventsBucket, positionsBucket, alertsBucket, alertTimesBucket,
-		s.Blocks.name, s.Allow.name, s.Peers.name}
+		s.Blocks.name, s.Allow.name, s.Peers.name, s.Federation.name}
 }
 
 // mapSize is the address space to reserve: growing beyond it has to wait for

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
 	"github.com/komondor/komondor/probe"
 )
@@ -25,30 +29,49 @@ func newJoin() *cobra.Command {
 		c       node.Config
 		reads   []string
 		config  string
+		pass    passphrase
 		verbose bool
 	)
 	cmd := &cobra.Command{
-		Use:   "join [BOOTSTRAP...]",
-		Short: "Run a node: join an overlay, or start one",
-		Long: `Runs a node until it is interrupted. BOOTSTRAP are addresses of nodes to join by
-(` + "`komondor status`" + ` shows a node's addresses); the first node of an overlay has
-none. Federations with certificates are not built yet, so --open must be said.
+		Use:   "join [INVITATION | BOOTSTRAP...]",
+		Short: "Run a node: redeem an invitation, go on as a member, or run in an open lab",
+		Long: `Runs a node until it is interrupted. The first time, an INVITATION that a member has
+made (` + "`komondor invite`" + `) is redeemed for a certificate; from then on, and on the
+node that founded the federation (` + "`komondor init`" + `), the data directory says all.
 
-` + openNotice + `
+BOOTSTRAP are addresses of nodes to join by (` + "`komondor status`" + ` shows a node's
+addresses). A member has those of its invitation, and remembers others; in an
+open lab the first node has none.
+
+With --open: ` + openNotice + `
 
 Every flag can stand in the configuration file under its own name, for instance
 "listen: [/ip4/0.0.0.0/tcp/4001]"; flags on the command line win. Formats for
 --read:
 ` + formats(),
-		Example: `  komondor join --open --data /tmp/a --listen /ip4/127.0.0.1/tcp/4001 --read sshd=/var/log/auth.log --block observe
+		Example: `  komondor join komondor-invitation-... --read sshd=/var/log/auth.log
+  komondor join --read sshd=/var/log/auth.log --network approve
+  komondor join --open --data /tmp/a --listen /ip4/127.0.0.1/tcp/4001 --read sshd=/var/log/auth.log --block observe
   komondor join --open /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo... --data /tmp/b --listen /ip4/127.0.0.1/tcp/4002 --block observe`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, bootstrap []string) error {
-			if err := configure(cmd.Flags(), config, cmd.Flags().Changed("config")); err != nil {
+			err := configure(cmd.Flags(), config, cmd.Flags().Changed("config"))
+			if err != nil {
 				return err
 			}
 			c.Version, c.Data, c.Control = version, at.data, at.socket()
-			c.Bootstrap = append(c.Bootstrap, bootstrap...)
+			if c.Passphrase, err = pass.read(); err != nil {
+				return err
+			}
+			for _, arg := range bootstrap {
+				if !federation.IsInvitation(arg) {
+					c.Bootstrap = append(c.Bootstrap, arg)
+				} else if c.Invitation != "" {
+					return usageError{errors.New("two invitations: redeem one")}
+				} else {
+					c.Invitation = arg
+				}
+			}
 			for _, r := range reads {
 				source, err := node.ParseSource(r)
 				if err != nil {
@@ -74,11 +97,13 @@ Every flag can stand in the configuration file under its own name, for instance
 	f.StringSliceVar(&c.Bootstrap, "bootstrap", nil, "`addresses` to join by, beside the arguments")
 	f.StringSliceVar(&c.Listen, "listen", []string{"/ip4/0.0.0.0/tcp/4001"}, "`multiaddrs` to listen on")
 	f.StringArrayVar(&reads, "read", nil, "a log to read, as `FORMAT=PATH`; may be repeated")
-	f.IntVar(&c.Quorum, "quorum", 0, "how many organisations an alert needs (default: each rule's own, 2)")
+	f.IntVar(&c.Quorum, "quorum", 0, "how many organisations an alert needs here; a federation's policy can only be made stricter: what has less waits for a person")
+	f.StringVar(&c.Network, "network", "auto", "what evidence of others may do: `auto` blocks, approve waits for a person, observe shows it; own detections always block")
 	f.StringSliceVar(&c.Allow, "allow", nil, "`addresses`, prefixes and host names never to block")
 	f.StringVar(&c.Block, "block", "", "how to block: `nft`, or observe to only show it (default nft as root, else observe)")
 	f.StringVar(&c.Table, "table", "komondor", "the nftables `table` of family inet to use")
 	f.StringVar(&c.HTTP, "http", "", "also serve status, alerts and blocks read-only on this `address`, for instance 127.0.0.1:4080")
+	pass.register(cmd)
 	f.BoolVar(&verbose, "verbose", false, "log more")
 	return cmd
 }
@@ -98,11 +123,18 @@ func join(ctx context.Context, cmd *cobra.Command, c node.Config) error {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Not root, so nothing is blocked: blocks are observed only. Run as root, or say --block nft with CAP_NET_ADMIN.")
 		}
 	}
-	return node.Run(ctx, c, func(n *node.Node) {
-		s := n.Status()
-		fmt.Fprintf(cmd.ErrOrStderr(), "Node %s runs, blocks by %s. Others join by\n  komondor join --open %s ...\n",
-			s.Node.ID, s.Block.Mode, strings.Join(s.Node.Addresses, " "))
-	})
+	return node.Run(ctx, c, func(n *node.Node) { greet(cmd.ErrOrStderr(), n.Status()) })
+}
+
+// greet says that the node runs, and how others join.
+func greet(w io.Writer, s control.Status) {
+	fmt.Fprintf(w, "Node %s runs, blocks by %s. ", s.Node.ID, s.Block.Mode)
+	if s.Federation.Open {
+		fmt.Fprintf(w, "Others join by\n  komondor join --open %s ...\n", strings.Join(s.Node.Addresses, " "))
+		return
+	}
+	fmt.Fprintf(w, "Federation %s, organisation %s: %s\nOthers join by an invitation: komondor invite --organisation NAME\n",
+		s.Federation.Name, s.Federation.Organisation, s.Federation.Safety)
 }
 
 // formats lists what --read and --format know.

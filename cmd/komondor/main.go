@@ -78,8 +78,8 @@ NO_COLOR is respected. Every command that prints has --json.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(newJoin(), newStatus(), newAlerts(), newBlocks(), newBlock(), newAllow(),
-		newExplain(), newParse(), newReplay(), newVersion())
+	root.AddCommand(newJoin(), newInit(), newInvite(), newMember(), newPolicy(), newStatus(), newAlerts(), newBlocks(),
+		newBlock(), newApprove(), newReject(), newAllow(), newExplain(), newParse(), newReplay(), newVersion())
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}

@@ -32,9 +32,10 @@ func newStatus() *cobra.Command {
 }
 
 func printStatus(w io.Writer, s control.Status) error {
-	mode := "federation " + s.Overlay.Federation
-	if s.Overlay.Open {
-		mode = "OPEN lab overlay without certificates: anybody may speak"
+	f := s.Federation
+	mode := fmt.Sprintf("%s, organisation %s, certificate until %s, policy %d", f.Name, f.Organisation, f.Until.Local().Format(time.DateTime), f.Policy)
+	if f.Open {
+		mode = "none: OPEN lab overlay without certificates, anybody may speak"
 	}
 	blocking := s.Block.Mode
 	if s.Block.Table != "" && s.Block.Mode == "nft" {
@@ -43,14 +44,21 @@ func printStatus(w io.Writer, s control.Status) error {
 	rows := [][]string{
 		{"version", s.Version},
 		{"up", short(time.Since(s.Started))},
-		{"overlay", mode},
-		{"quorum", fmt.Sprintf("%d organisations", s.Overlay.Quorum)},
+		{"federation", mode},
+		{"safety", f.Safety},
+		{"quorum", fmt.Sprintf("%d organisations", f.Quorum)},
 		{"peers", strconv.Itoa(s.Peers)},
-		{"blocks by", blocking},
+		{"blocks by", fmt.Sprintf("%s; on evidence of others: %s", blocking, s.Block.Network)},
 		{"blocked now", fmt.Sprintf("%d, %d new in the last hour; %d proposals hit the never-block set", s.Block.Live, s.Block.LastHour, s.Block.NeverHits)},
 	}
+	if s.Block.Waiting > 0 {
+		rows = append(rows, []string{"waiting", fmt.Sprintf("%d blocks wait for a person: komondor blocks, approve, reject", s.Block.Waiting)})
+	}
+	if f.Warning != "" {
+		rows = append(rows, []string{"WARNING", f.Warning})
+	}
 	if s.Block.Breaker {
-		rows = append(rows, []string{"WARNING", "many proposals hit the never-block set: somebody has bad evidence, or bad intentions"})
+		rows = append(rows, []string{"WARNING", "many proposals hit the never-block set: somebody has bad evidence, or bad intentions. What others' evidence asks for waits for a person"})
 	}
 	if s.Block.Warning != "" {
 		rows = append(rows, []string{"WARNING", s.Block.Warning})

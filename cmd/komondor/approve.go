@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newApprove() *cobra.Command {
+	var at place
+	var p printer
+	var all bool
+	cmd := &cobra.Command{
+		Use: "approve ADDRESS|PREFIX...", Short: "Block what waits for a person", Args: cobra.ArbitraryArgs,
+		Long: `Blocks what others' evidence asks for and this node leaves to a person: with
+--network approve all of it, otherwise what is in doubt. ` + "`komondor blocks`" + ` shows
+what waits, and why.`,
+		Example: "  komondor blocks\n  komondor approve 203.0.113.9\n  komondor approve --all",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefixes, err := waiting(args, all)
+			if err != nil {
+				return err
+			}
+			blocks, err := at.client().Approve(cmd.Context(), prefixes...)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return jsonLine(cmd.OutOrStdout(), blocks)
+			}
+			for _, b := range blocks {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s until %s\n", b.Prefix, b.State, b.Until.Local().Format(time.DateTime))
+			}
+			return nothing(len(blocks))
+		},
+	}
+	at.register(cmd)
+	p.register(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "all that waits")
+	return cmd
+}
+
+func newReject() *cobra.Command {
+	var at place
+	var all bool
+	cmd := &cobra.Command{
+		Use: "reject ADDRESS|PREFIX...", Short: "Drop what waits for a person; only newer evidence asks again", Args: cobra.ArbitraryArgs,
+		Example: "  komondor reject 203.0.113.9\n  komondor reject --all",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefixes, err := waiting(args, all)
+			if err != nil {
+				return err
+			}
+			n, err := at.client().Reject(cmd.Context(), prefixes...)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d rejected\n", n)
+			return nothing(n)
+		},
+	}
+	at.register(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "all that waits")
+	return cmd
+}
+
+// waiting reads which blocks are meant; none are all.
+func waiting(args []string, all bool) (prefixes []netip.Prefix, err error) {
+	if all != (len(args) == 0) {
+		return nil, usageError{errors.New("name addresses or prefixes of `komondor blocks`, or say --all")}
+	}
+	for _, arg := range args {
+		prefix, err := prefixOf(arg)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+func nothing(n int) error {
+	if n == 0 {
+		return errors.New("nothing of that waits; `komondor blocks` shows what does")
+	}
+	return nil
+}
