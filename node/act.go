@@ -73,7 +73,7 @@ func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, err
 	for _, sealed := range alert.Evidence {
 		report, err := testify(a.member, sealed, now)
 		if err == nil {
-			err = a.member.Verify(sealed)
+			err = a.member.Verify(now, sealed)
 		}
 		if err != nil {
 			return correlate.Verdict{}, err

@@ -75,7 +75,7 @@ func ports(listen []string) ([]uint16, error) {
 }
 
 func (n *Node) startOverlay(ctx context.Context) error {
-	key, err := overlay.LoadIdentity(filepath.Join(n.config.Data, "identity"))
+	key, err := federation.LoadIdentity(filepath.Join(n.config.Data, "identity"), "")
 	if err != nil {
 		return err
 	}

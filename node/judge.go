@@ -38,7 +38,7 @@ type membership interface {
 	Member() string
 	Organisation(member string) string
 	Seal(body []byte) (event.Sealed, error)
-	Verify(event.Sealed) error
+	Verify(now time.Time, s event.Sealed) error
 	Salts(t time.Time, overlap time.Duration) [][]byte
 }
 
@@ -56,7 +56,7 @@ func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []
 	}
 	report, err := testify(j.member, sealed, now)
 	if err == nil && !own {
-		err = j.member.Verify(sealed)
+		err = j.member.Verify(now, sealed)
 	}
 	if err != nil {
 		return j.refuse(err)
