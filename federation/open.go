@@ -1,89 +1,89 @@
-// Package federation says who is a member and of which organisation, and signs
-// and verifies what members say. So far there is the open overlay only.
 package federation
 
 import (
-	"errors"
+	"crypto/ed25519"
 	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/komondor/komondor/event"
 )
-
-// domain keeps a signature under a report from being good for anything else.
-const domain = "komondor report 1\x00"
-
-// ErrSignature is what Verify returns, wrapped, for a statement that its signer
-// did not make.
-var ErrSignature = errors.New("signature does not verify")
 
 // Open is the membership of an open lab overlay: everybody is a member, and
 // each node is an organisation of its own. Whoever can start q nodes can
 // therefore meet a quorum of q alone.
 type Open struct {
-	key crypto.PrivKey
+	key ed25519.PrivateKey
 	id  string
 }
 
-// NewOpen returns the membership of the node that holds key.
-func NewOpen(key crypto.PrivKey) (*Open, error) {
-	id, err := peer.IDFromPrivateKey(key)
+// openName is the name of every open overlay; no federation may take it.
+const openName = "open"
+
+// NewOpen returns the membership of the node that holds the identity.
+func NewOpen(identity crypto.PrivKey) (*Open, error) {
+	key, id, err := signingKey(identity)
 	if err != nil {
-		return nil, fmt.Errorf("node id of the identity: %w", err)
+		return nil, err
 	}
-	return &Open{key: key, id: id.String()}, nil
+	return &Open{key: key, id: id}, nil
 }
 
 // Name is the federation's name, which enters every key and report.
-func (o *Open) Name() string { return "open" }
+func (o *Open) Name() string { return openName }
 
 // Member is this node's peer ID.
 func (o *Open) Member() string { return o.id }
 
 // Organisation is who a member votes for: in an open overlay, itself.
-func (o *Open) Organisation(member string) string { return member }
+func (o *Open) Organisation(id string) string { return id }
+
+// Votes is true: in an open overlay everybody has a vote.
+func (o *Open) Votes(now time.Time, id string) bool { return true }
 
 // Seal signs body as this node's statement.
-func (o *Open) Seal(body []byte) (event.Sealed, error) {
-	signature, err := o.key.Sign(append([]byte(domain), body...))
-	if err != nil {
-		return event.Sealed{}, fmt.Errorf("sign report: %w", err)
-	}
-	return event.Sealed{Body: body, Signer: o.id, Signature: signature}, nil
-}
+func (o *Open) Seal(body []byte) (event.Sealed, error) { return seal(o.key, o.id, body), nil }
 
-// Verify checks that the signer made the statement. The key is in the peer ID:
-// Ed25519 only, so nothing has to be fetched.
-func (o *Open) Verify(s event.Sealed) error {
-	id, err := peer.Decode(s.Signer)
+// Verify checks that the signer made the statement. The key is in the peer ID,
+// so nothing has to be fetched.
+func (o *Open) Verify(now time.Time, s event.Sealed) error {
+	key, err := nodeKey(s.Signer)
 	if err != nil {
-		return fmt.Errorf("signer %.64q: %w", s.Signer, err)
+		return fmt.Errorf("signer: %w", err)
 	}
-	if id.String() != s.Signer {
-		return fmt.Errorf("signer %.64q: want it written %s: one member has one name", s.Signer, id)
-	}
-	key, err := id.ExtractPublicKey()
-	if err != nil {
-		return fmt.Errorf("signer %s: %w", id, err)
-	}
-	if ok, err := key.Verify(append([]byte(domain), s.Body...), s.Signature); err != nil || !ok {
-		return fmt.Errorf("statement of %s: %w", id, ErrSignature)
-	}
-	return nil
+	return verifySealed(key, s)
 }
 
 // Salts returns the salts that are valid for evidence at t: the day's, and for
 // overlap after midnight UTC the day's before as well, so that an attack across
-// midnight stays in one place. In an open overlay they come from the date,
-// which everybody knows, and protect nobody.
+// midnight stays in one place. In an open overlay they are the date, which
+// everybody knows, and protect nobody.
 func (o *Open) Salts(t time.Time, overlap time.Duration) [][]byte {
-	t = t.UTC()
-	salts := [][]byte{[]byte(t.Format(time.DateOnly))}
-	if before := t.Add(-overlap); before.YearDay() != t.YearDay() {
-		salts = append(salts, []byte(before.Format(time.DateOnly)))
+	var salts [][]byte
+	for _, date := range dates(t, overlap) {
+		salts = append(salts, []byte(date))
 	}
 	return salts
+}
+
+// dates names the day of t, and the day before for overlap after midnight UTC.
+func dates(t time.Time, overlap time.Duration) []string {
+	t = t.UTC()
+	days := []string{t.Format(time.DateOnly)}
+	if before := t.Add(-overlap).Format(time.DateOnly); before != days[0] {
+		days = append(days, before)
+	}
+	return days
+}
+
+func seal(key ed25519.PrivateKey, id string, body []byte) event.Sealed {
+	return event.Sealed{Body: body, Signer: id, Signature: ed25519.Sign(key, reportDomain.over(body))}
+}
+
+func verifySealed(key ed25519.PublicKey, s event.Sealed) error {
+	if err := reportDomain.verify(key, s.Body, s.Signature); err != nil {
+		return fmt.Errorf("statement of %s: %w", s.Signer, err)
+	}
+	return nil
 }

@@ -30,7 +30,7 @@ func TestOnlyTheSignersOwnWordsVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Verify(sealed); err != nil {
+	if err := b.Verify(time.Now(), sealed); err != nil {
 		t.Errorf("a true statement: %v", err)
 	}
 	for name, forge := range map[string]func(s *event.Sealed){
@@ -42,7 +42,7 @@ func TestOnlyTheSignersOwnWordsVerify(t *testing.T) {
 	} {
 		forged := sealed
 		forge(&forged)
-		if err := b.Verify(forged); !errors.Is(err, ErrSignature) {
+		if err := b.Verify(time.Now(), forged); !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: %v, want ErrSignature", name, err)
 		}
 	}
@@ -52,13 +52,13 @@ func TestOnlyTheSignersOwnWordsVerify(t *testing.T) {
 	}
 	forged := sealed
 	forged.Signer = peer.ToCid(id).String()
-	if err := b.Verify(forged); err == nil {
+	if err := b.Verify(time.Now(), forged); err == nil {
 		t.Error("another spelling of the signer's name verified: it could vote twice")
 	}
 	for _, signer := range []string{"", "nobody", "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"} {
 		forged := sealed
 		forged.Signer = signer
-		if err := b.Verify(forged); err == nil {
+		if err := b.Verify(time.Now(), forged); err == nil {
 			t.Errorf("signer %q verified", signer)
 		}
 	}
@@ -93,14 +93,14 @@ func TestSaltsOverlapAfterMidnight(t *testing.T) {
 	}
 }
 
-func BenchmarkVerify(b *testing.B) {
+func BenchmarkOpenVerify(b *testing.B) {
 	o := member(b)
 	sealed, err := o.Seal(make([]byte, 200))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := o.Verify(sealed); err != nil {
+		if err := o.Verify(time.Now(), sealed); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -45,7 +45,7 @@ const (
 
 // Config is what a node brings to the overlay.
 type Config struct {
-	Identity  crypto.PrivKey        // from LoadIdentity
+	Identity  crypto.PrivKey        // Ed25519: the node's name is made of it
 	Listen    []multiaddr.Multiaddr // for instance /ip4/0.0.0.0/tcp/4001, or …/udp/4001/quic-v1; at least one
 	Bootstrap []peer.AddrInfo       // members to join through; none for the first node
 	// Remembered are Contacts of an earlier run: tried like Bootstrap, but nobody

@@ -2,10 +2,10 @@ package overlay
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +19,7 @@ import (
 
 func newKey(t testing.TB) crypto.PrivKey {
 	t.Helper()
-	key, err := LoadIdentity(filepath.Join(t.TempDir(), "identity"))
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

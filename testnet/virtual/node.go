@@ -15,8 +15,8 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
-	"github.com/komondor/komondor/overlay"
 )
 
 // Node is one participant: a data directory, an sshd log, and the product that
@@ -40,7 +40,7 @@ type Node struct {
 func (n *Node) String() string { return fmt.Sprint("node ", n.Number) }
 
 func (n *Node) makeIdentity() (err error) {
-	if n.key, err = overlay.LoadIdentity(filepath.Join(n.dir, "identity")); err != nil {
+	if n.key, err = federation.LoadIdentity(filepath.Join(n.dir, "identity"), ""); err != nil {
 		return err
 	}
 	n.id, err = peer.IDFromPrivateKey(n.key)

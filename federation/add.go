@@ -1,0 +1,173 @@
+package federation
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Effect is what a document has changed here.
+type Effect struct {
+	News   bool // it was not known: pass it on
+	Policy bool // another policy holds
+	Expels bool // somebody is out: close connections, judge again
+}
+
+// Add verifies a document and takes it in. One that is known, or older than what
+// is known, is no error and no news.
+//
+// A document is taken for what it is worth by itself: the chain of a revoked
+// node too, so that the order of arrival does not matter and everybody can tell
+// a revoked node from an unknown one.
+func (m *Member) Add(now time.Time, document []byte) (Effect, error) {
+	hash := sha256.Sum256(document)
+	m.mu.RLock()
+	known := m.pool.known[hash]
+	m.mu.RUnlock()
+	if known {
+		return Effect{}, nil
+	}
+	kind, s, err := openDocument(m.root, m.name, document)
+	if err != nil {
+		return Effect{}, err
+	}
+	if err := s.valid(now); err != nil {
+		return Effect{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.take(now, kind, s, bytes.Clone(document))
+}
+
+// take decides on what has been opened; m.mu is held. It asks for nothing that
+// depends on the present time, except which nodes use up a quota.
+func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (Effect, error) {
+	key := keyOf(kind, s)
+	held, ok := m.pool.held[key]
+	if ok {
+		switch order := s.version().compare(held.statement.version()); {
+		case order < 0:
+			return Effect{}, nil
+		case order == 0 && !bytes.Equal(s.signed(), held.statement.signed()):
+			return Effect{}, fmt.Errorf("%s %.80s: %w: its signer has signed two", kind, s.identity(), ErrContradiction)
+		case order == 0 && s.ends() <= held.statement.ends():
+			return Effect{}, nil
+		}
+	}
+	effect := Effect{News: true}
+	var err error
+	switch s := s.(type) {
+	case papers:
+		err = m.takeChain(now, s)
+	case charter:
+		err = m.learn(s)
+	case revocations:
+		effect.Expels, err = m.takeRevocations(s)
+	case freshness:
+		if err = m.learn(s.by); err == nil {
+			m.freshness[s.Organisation] = s
+		}
+	case policy:
+		m.policy, effect.Policy = s.Policy, true
+	case fault:
+		effect.Expels, err = m.takeFault(s)
+	}
+	if err != nil {
+		return Effect{}, err
+	}
+	m.census = census{}
+	m.pool.put(key, s, document)
+	return effect, nil
+}
+
+func (m *Member) takeChain(now time.Time, p papers) error {
+	_, known := m.nodes[p.ID]
+	if !known && len(m.nodes) >= MaxMembers {
+		m.forget(func(p papers) bool { return p.ID != m.id && m.refuse(now, p) != nil })
+		if len(m.nodes) >= MaxMembers {
+			return fmt.Errorf("node %s of organisation %s: %w: a federation has up to %d members", p.ID, p.Node.Organisation, ErrFull, MaxMembers)
+		}
+	}
+	quota, used := m.newest(p.by).Quota, 0
+	for id, other := range m.nodes {
+		if id != p.ID && other.Node.Organisation == p.Node.Organisation && other.valid(now) == nil {
+			if _, revoked := m.revoked(other); !revoked {
+				used++
+			}
+		}
+	}
+	if used >= quota {
+		return fmt.Errorf("node %s of organisation %s: %w: %d nodes have a valid certificate; revoke one, or have the root grant more",
+			p.ID, p.Node.Organisation, ErrQuota, used)
+	}
+	if err := m.learn(p.by); err != nil {
+		return err
+	}
+	m.nodes[p.ID] = p
+	if p.ID == m.id && !bytes.Equal(p.chain.Node.Body, m.membership.Chain.Node.Body) {
+		m.membership.Chain, m.unsaved = p.chain, true
+	}
+	return nil
+}
+
+// learn takes in an organisation's certificate, which comes by itself and in
+// whatever the organisation has signed.
+func (m *Member) learn(c charter) error {
+	known, ok := m.organisations[c.Organisation]
+	if !ok {
+		if len(m.organisations) >= MaxOrganisations {
+			return fmt.Errorf("organisation %s: %w: a federation has up to %d organisations", c.Organisation, ErrFull, MaxOrganisations)
+		}
+		m.organisations[c.Organisation] = c
+		return nil
+	}
+	switch order := c.version().compare(known.version()); {
+	case order == 0 && !bytes.Equal(c.signed(), known.signed()):
+		return fmt.Errorf("certificate of organisation %s: %w: its admission was redeemed for two keys, have the root revoke it", c.Organisation, ErrContradiction)
+	case order > 0:
+		m.organisations[c.Organisation] = c
+	}
+	return nil
+}
+
+func (m *Member) takeRevocations(r revocations) (expels bool, err error) {
+	before, known := m.lists[r.identity()]
+	if !known && len(m.lists) > MaxOrganisations {
+		return false, fmt.Errorf("revocation list of %s: %w: there are %d", issuerName(r.Issuer), ErrFull, len(m.lists))
+	}
+	if known {
+		if err := r.follows(before); err != nil {
+			return false, err
+		}
+	}
+	if r.by != nil {
+		if err := m.learn(*r.by); err != nil {
+			return false, err
+		}
+	}
+	m.lists[r.identity()] = r
+	return !maps.Equal(r.bySerial, before.bySerial) || !maps.Equal(r.byKey, before.byKey), nil
+}
+
+func (m *Member) takeFault(f fault) (expels bool, err error) {
+	_, known := m.faults[f.by.ID]
+	if !known {
+		others := 0
+		for _, other := range m.faults {
+			if other.by.by.Organisation == f.by.by.Organisation {
+				others++
+			}
+		}
+		if others >= maxFaults || len(m.faults) >= MaxMembers {
+			return false, fmt.Errorf("fault of node %s: %w: organisation %s has %d faulty nodes, have the root revoke it",
+				f.by.ID, ErrFull, f.by.by.Organisation, others)
+		}
+	}
+	if err := m.learn(f.by.by); err != nil {
+		return false, err
+	}
+	m.faults[f.by.ID] = f
+	return !known, nil
+}
