@@ -37,6 +37,7 @@ type Node interface {
 	// it stands, in JSON: the signer makes the next version of it.
 	Policy() (json.RawMessage, error)
 	Revocations() (json.RawMessage, error)
+	Organisation(name string) (json.RawMessage, error)
 	// Submit takes a signed document and spreads it.
 	Submit(ctx context.Context, document []byte) error
 	// Deposit keeps an invitation, to be redeemed at this node.
@@ -89,7 +90,9 @@ type Member struct {
 	ID           string    `json:"id"`
 	Organisation string    `json:"organisation"`
 	Tier         string    `json:"tier"`   // of the organisation: anchor, member or probation
+	Votes        bool      `json:"votes"`  // whether its evidence counts for others
 	Issuer       bool      `json:"issuer"` // holds its organisation's key
+	Serial       uint64    `json:"serial"` // of its certificate
 	Since        time.Time `json:"since"`
 	Until        time.Time `json:"until"` // when its certificate ends
 	State        string    `json:"state"` // valid, revoked, expired or faulty

@@ -83,6 +83,11 @@ func (c *Client) Revocations(ctx context.Context, into any) error {
 	return c.call(ctx, "GET", "/revocations", nil, into)
 }
 
+// Organisation reads an organisation's newest certificate.
+func (c *Client) Organisation(ctx context.Context, name string, into any) error {
+	return c.call(ctx, "GET", "/organisations/"+url.PathEscape(name), nil, into)
+}
+
 // Submit hands a signed document to the node, which spreads it.
 func (c *Client) Submit(ctx context.Context, document []byte) error {
 	return c.call(ctx, "POST", "/documents", document, nil)

@@ -106,6 +106,9 @@ func Local(n Node) http.Handler {
 	})
 	mux.HandleFunc("GET /policy", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Policy()) })
 	mux.HandleFunc("GET /revocations", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Revocations()) })
+	mux.HandleFunc("GET /organisations/{name}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w)(n.Organisation(r.PathValue("name")))
+	})
 	mux.HandleFunc("POST /documents", func(w http.ResponseWriter, r *http.Request) {
 		if document, err := body(w, r); err != nil {
 			fail(w, http.StatusBadRequest, err)

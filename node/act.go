@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/broadcast"
@@ -64,10 +61,10 @@ func (a *actor) receive(ctx context.Context, from peer.ID, payload []byte) broad
 		return broadcast.Invalid
 	}
 	news, pass := a.book.Enter(alert.ID(), verdict)
-	id := a.id(verdict)
+	id := attackID(a.member.Name(), verdict)
 	switch {
 	case !news || !a.own.News(id, verdict):
-	case a.warns(verdict) && a.own.Knows(a.commonID(verdict)): // what this node concluded by itself says more
+	case a.warns(verdict) && (a.own.Knows(id) || a.book.Knows(id)): // what this participant or the federation concluded says more
 	default:
 		a.apply(ctx, verdict, payload)
 	}
@@ -77,25 +74,9 @@ func (a *actor) receive(ctx context.Context, from peer.ID, payload []byte) broad
 	return broadcast.Known
 }
 
-// commonID is the id that an attack has for this participant: what its own
-// organisation concludes, and what the federation does, are one alert to it.
-func (a *actor) commonID(v correlate.Verdict) string {
-	alert := v.Alert(a.member.Name(), nil)
-	alert.Organisation = ""
-	return alert.ID()
-}
-
-// id is commonID, and another one for what another organisation concludes alone.
-func (a *actor) id(v correlate.Verdict) string {
-	if a.warns(v) {
-		return v.Alert(a.member.Name(), nil).ID()
-	}
-	return a.commonID(v)
-}
-
 // home acts on what this node's own evidence says, without asking anybody.
 func (a *actor) home(ctx context.Context, v correlate.Verdict) {
-	if news, _ := a.own.Enter(a.id(v), v); news {
+	if news, _ := a.own.Enter(attackID(a.member.Name(), v), v); news {
 		a.apply(ctx, v, nil)
 	}
 }
@@ -103,7 +84,7 @@ func (a *actor) home(ctx context.Context, v correlate.Verdict) {
 // apply does what the policy says about a verdict, keeps it with its proof, if it
 // came with one, and shows it.
 func (a *actor) apply(ctx context.Context, v correlate.Verdict, proof []byte) {
-	id := a.id(v)
+	id := attackID(a.member.Name(), v)
 	shown := show(v, id)
 	shown.Raised, shown.Open, shown.Proof = time.Now().UTC(), a.open, proof
 	shown.Action = a.act(ctx, v, id)

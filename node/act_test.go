@@ -13,8 +13,12 @@ import (
 
 // alertOf is an alert on evidence, with the episode that the evidence has.
 func alertOf(last time.Time, evidence ...event.Sealed) event.Alert {
-	return event.Alert{Federation: "open", Rule: "ssh-brute-force", Key: attackerKey,
+	alert := event.Alert{Federation: "open", Rule: "ssh-brute-force", Key: attackerKey,
 		Episode: last.Unix() / 3600, Evidence: evidence}
+	if len(evidence) == 1 { // in an open overlay each member is an organisation
+		alert.Organisation = evidence[0].Signer
+	}
+	return alert
 }
 
 func blocked(p *party) []string {
@@ -38,7 +42,7 @@ func TestAlertThatProvesItselfBlocks(t *testing.T) {
 	p, a, b := newParty(t), newMember(t), newMember(t)
 	last := time.Now().Truncate(time.Second)
 	alert := encode(t, alertOf(last, seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))))
-	if v := p.receive(t.Context(), alert); v != broadcast.Fresh {
+	if v := p.receive(t.Context(), "", alert); v != broadcast.Fresh {
 		t.Fatalf("verdict %v, want Fresh", v)
 	}
 	shown := shownAlerts(t, p)
@@ -53,7 +57,7 @@ func TestAlertThatProvesItselfBlocks(t *testing.T) {
 	if want := last.Add(10 * time.Minute); !list[0].Until.Equal(want) {
 		t.Errorf("blocked until %s, want %s", list[0].Until, want)
 	}
-	p.receive(t.Context(), alert)
+	p.receive(t.Context(), "", alert)
 	if again := p.blocks.List(time.Now()); !again[0].Until.Equal(list[0].Until) {
 		t.Errorf("a replay extended the block to %s", again[0].Until)
 	}
@@ -102,18 +106,18 @@ func TestAlertThatDoesNotProveItselfIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newParty(t)
-			if v := p.receive(t.Context(), encode(t, alert)); v != broadcast.Invalid {
+			if v := p.receive(t.Context(), "", encode(t, alert)); v != broadcast.Invalid {
 				t.Errorf("verdict %v, want Invalid", v)
 			}
 			if got := blocked(p); len(got) != 0 {
 				t.Errorf("blocked %v", got)
 			}
-			if v := p.receive(t.Context(), encode(t, good)); v != broadcast.Fresh {
+			if v := p.receive(t.Context(), "", encode(t, good)); v != broadcast.Fresh {
 				t.Errorf("the true alert after it: %v, want Fresh: a forgery must suppress nothing", v)
 			}
 		})
 	}
-	if v := newParty(t).receive(t.Context(), []byte("garbage")); v != broadcast.Invalid {
+	if v := newParty(t).receive(t.Context(), "", []byte("garbage")); v != broadcast.Invalid {
 		t.Errorf("garbage: %v", v)
 	}
 }
@@ -122,14 +126,14 @@ func TestEvidenceOfOneOtherOrganisationOnlyWarns(t *testing.T) {
 	p, a, b := newParty(t), newMember(t), newMember(t)
 	last := time.Now().Truncate(time.Second)
 	one := seal(t, a, failures(a, 1, 4, last))
-	if v := p.receive(t.Context(), encode(t, alertOf(last, one))); v != broadcast.Fresh {
+	if v := p.receive(t.Context(), "", encode(t, alertOf(last, one))); v != broadcast.Fresh {
 		t.Fatalf("verdict %v: a warning is passed on", v)
 	}
 	if got := blocked(p); len(got) != 0 {
 		t.Fatalf("blocked %v on one other organisation's word", got)
 	}
 	both := encode(t, alertOf(last, one, seal(t, b, failures(b, 1, 4, last))))
-	if v := p.receive(t.Context(), both); v != broadcast.Fresh || len(blocked(p)) != 1 {
+	if v := p.receive(t.Context(), "", both); v != broadcast.Fresh || len(blocked(p)) != 1 {
 		t.Errorf("with the quorum: %v, blocked %v", v, blocked(p))
 	}
 	if shown := shownAlerts(t, p); len(shown) != 1 || shown[0].Scope != "federation" {
@@ -166,7 +170,7 @@ func TestSpoofableEvidenceBlocksNobody(t *testing.T) {
 		return r
 	}
 	alert := alertOf(last, seal(t, a, spoof(failures(a, 1, 4, last))), seal(t, b, spoof(failures(b, 1, 4, last))))
-	p.receive(t.Context(), encode(t, alert))
+	p.receive(t.Context(), "", encode(t, alert))
 	if got := blocked(p); len(got) != 0 {
 		t.Errorf("blocked %v", got)
 	}
@@ -179,7 +183,7 @@ func TestEqualAlertsOfReplicasPassButActOnce(t *testing.T) {
 	verdicts := map[broadcast.Verdict]int{}
 	for i := range 6 {
 		evidence := [][]event.Sealed{{sealedA, sealedB}, {sealedB, sealedC}, {sealedA, sealedC}, {sealedB, sealedA}, {sealedC, sealedB}, {sealedC, sealedA}}[i]
-		verdicts[p.receive(t.Context(), encode(t, alertOf(last, evidence...)))]++
+		verdicts[p.receive(t.Context(), "", encode(t, alertOf(last, evidence...)))]++
 	}
 	if verdicts[broadcast.Fresh] != 4 || verdicts[broadcast.Known] != 2 {
 		t.Errorf("verdicts %v, want four passed on and the others known", verdicts)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
@@ -29,6 +30,11 @@ func (n *Node) startBlocking(ctx context.Context) error {
 	if n.never, err = block.NewNever(block.NeverOptions{Allow: allowed}); err != nil {
 		return err
 	}
+	if n.federation != nil {
+		if err := n.never.SetFederation(n.federation.Policy().Allow); err != nil {
+			n.config.Log.Error("the allow-list of the federation's policy does not hold here", "error", err)
+		}
+	}
 	backend := n.config.Backend
 	switch {
 	case backend != nil:
@@ -44,7 +50,11 @@ func (n *Node) startBlocking(ctx context.Context) error {
 		backend = block.Observer{}
 	}
 	n.backend = backend
-	if n.blocks, err = block.NewManager(backend, n.never, kept{n.store.Blocks}, block.DefaultPolicy()); err != nil {
+	policy := block.DefaultPolicy()
+	if policy.Network, err = block.ParseMode(n.config.Network); err != nil {
+		return fmt.Errorf("--network: %w", err)
+	}
+	if n.blocks, err = block.NewManager(backend, n.never, kept{n.store.Blocks}, policy); err != nil {
 		return err
 	}
 	return n.blocks.Restore(ctx, n.started)
@@ -129,9 +139,10 @@ func (n *Node) connect(ctx context.Context) {
 	n.outbox = &outbox{log: log, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
 		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept),
 		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
+	organisation := n.member.Organisation(n.member.Member())
 	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,
 		home: func(key event.Key, tallies []event.Tally) {
-			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{own(n.member, tallies)}) {
+			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{{Organisation: organisation, Member: n.member.Member(), Tallies: tallies}}) {
 				n.actor.home(ctx, v)
 			}
 		},
@@ -157,7 +168,8 @@ func (n *Node) connect(ctx context.Context) {
 
 // connectRegistrar is connect for what a federation adds.
 func (n *Node) connectRegistrar() {
-	n.registrar = newRegistrar(registrar{log: n.config.Log, member: n.federation, net: n.overlay,
+	n.registrar = &registrar{log: n.config.Log, member: n.federation, net: n.overlay,
+		read: make(map[peer.ID]mark), epoch: rand.Uint64(),
 		spread: func(ctx context.Context, document []byte) { n.publish(ctx, documentPayload, document) },
 		expelled: func(ctx context.Context) {
 			n.overlay.Expel()
@@ -168,7 +180,7 @@ func (n *Node) connectRegistrar() {
 		},
 		expired: func() { n.overlay.Expel() },
 		renewed: n.renew,
-	})
+	}
 	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.pull, n.registrar.doubt
 }
 

@@ -25,23 +25,28 @@ const enrollTimeout = 30 * time.Second
 // enroll redeems the configuration's invitation: the node whose addresses it
 // names gives a certificate for it. Keys are on disk before they are shown to
 // anybody, so that a redemption that was cut off can be repeated.
-func enroll(ctx context.Context, c Config, identity crypto.PrivKey) error {
+func enroll(ctx context.Context, c Config, identity crypto.PrivKey, s *store.Store) error {
 	invitation, err := federation.ParseInvitation(c.Invitation)
 	if err != nil {
 		return err
 	}
 	if now := time.Now(); invitation.Expired(now) {
-		return fmt.Errorf("the invitation ended at %s: ask for a new one", invitation.Expires.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the invitation ended at %s: ask for a new one", time.Unix(invitation.Expires, 0).UTC().Format(time.RFC3339))
 	}
-	id, err := peer.IDFromPrivateKey(identity)
+	var key ed25519.PrivateKey
+	if invitation.Founds {
+		if key, err = organisationKey(filepath.Join(c.Data, organisationFile), c.Passphrase); err != nil {
+			return err
+		}
+	}
+	applicant, err := federation.NewApplicant(invitation, identity, key)
 	if err != nil {
 		return err
 	}
-	key, err := organisationKey(filepath.Join(c.Data, organisationFile), c.Passphrase)
+	request, err := applicant.Request()
 	if err != nil {
 		return err
 	}
-	applicant := federation.NewApplicant(invitation, id.String(), key)
 	ctx, cancel := context.WithTimeout(ctx, enrollTimeout)
 	defer cancel()
 	var failed []error
@@ -51,25 +56,42 @@ func enroll(ctx context.Context, c Config, identity crypto.PrivKey) error {
 			failed = append(failed, fmt.Errorf("address %q of the invitation: %w", address, err))
 			continue
 		}
-		reply, err := overlay.Apply(ctx, identity, *info, true, applicant.Request())
+		reply, err := overlay.Apply(ctx, identity, *info, true, request)
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		ms, err := applicant.Accept(time.Now(), reply)
+		ms, documents, err := applicant.Accept(time.Now(), reply)
 		if err != nil {
 			return fmt.Errorf("redeem the invitation: %w", err)
 		}
 		c.Log.Info("invitation redeemed", "federation", ms.Federation, "organisation", invitation.Organisation)
-		return ms.Save(filepath.Join(c.Data, membershipFile))
+		return settle(c.Data, ms, identity, key, documents, s)
 	}
 	return fmt.Errorf("redeem the invitation at %d addresses: %w (the node that it was made on has to run, and must be reachable from here)",
 		len(invitation.Addresses), errors.Join(failed...))
 }
 
-// organisationKey reads the key of an organisation, and makes it where there is
-// none. A node that is invited into an organisation which exists has no use for
-// it, and learns that from the reply only.
+// settle keeps what makes a node a member: the first documents, and the
+// membership last, because without it nothing else counts.
+func settle(data string, ms federation.Membership, identity crypto.PrivKey, organisation ed25519.PrivateKey, documents [][]byte, s *store.Store) error {
+	member, err := federation.NewMember(ms, identity, organisation, kept{s.Federation}, nil, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, document := range documents {
+		if _, err := member.Add(time.Now(), document); err != nil {
+			return err
+		}
+	}
+	if err := member.Keep(); err != nil {
+		return err
+	}
+	return ms.Save(filepath.Join(data, membershipFile))
+}
+
+// organisationKey reads the key of a new organisation, and makes it where there is
+// none yet.
 func organisationKey(path, passphrase string) (ed25519.PrivateKey, error) {
 	key, err := federation.LoadKey(path, passphrase)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -87,11 +109,6 @@ func organisationKey(path, passphrase string) (ed25519.PrivateKey, error) {
 // Found founds a federation: the root's key, its first organisation and its first
 // node, all in a data directory. It returns the root's fingerprint.
 func Found(data, name, organisation, passphrase string) (fingerprint string, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("found federation %q: %w", name, err)
-		}
-	}()
 	path := filepath.Join(data, membershipFile)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return "", errors.Join(fmt.Errorf("%s belongs to a federation already: use another --data", data), err)
@@ -100,8 +117,14 @@ func Found(data, name, organisation, passphrase string) (fingerprint string, err
 	if err != nil {
 		return "", err
 	}
-	root, key, ms, documents, err := federation.Found(time.Now(), name, organisation, identity)
+	founded, err := federation.Found(time.Now(), name, organisation, identity)
 	if err != nil {
+		return "", err
+	}
+	if err := federation.SaveKey(filepath.Join(data, rootFile), founded.Root, passphrase); err != nil {
+		return "", err
+	}
+	if err := federation.SaveKey(filepath.Join(data, organisationFile), founded.Organisation, passphrase); err != nil {
 		return "", err
 	}
 	s, err := store.Open(filepath.Join(data, "komondor.db"))
@@ -109,21 +132,5 @@ func Found(data, name, organisation, passphrase string) (fingerprint string, err
 		return "", err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	member, err := federation.NewMember(ms, identity, key, s.Federation, time.Now())
-	if err != nil {
-		return "", err
-	}
-	for _, document := range documents {
-		if _, err := member.Add(time.Now(), document); err != nil {
-			return "", err
-		}
-	}
-	if err := federation.SaveKey(filepath.Join(data, rootFile), root, passphrase); err != nil {
-		return "", err
-	}
-	if err := federation.SaveKey(filepath.Join(data, organisationFile), key, passphrase); err != nil {
-		return "", err
-	}
-	// The membership is last: without it none of this counts.
-	return federation.Fingerprint(ms.Root), ms.Save(path)
+	return federation.Fingerprint(founded.Membership.Root), settle(data, founded.Membership, identity, founded.Organisation, founded.Documents, s)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 
 	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/broadcast"
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
@@ -22,10 +23,11 @@ import (
 type party struct {
 	*actor
 	*federation.Open
-	judge *judge
-	mu    sync.Mutex
-	told  [][]byte // alerts that the judge raised
-	store *store.Store
+	judge   *judge
+	accused int // members that contradicted themselves
+	mu      sync.Mutex
+	told    [][]byte // alerts that the judge raised
+	store   *store.Store
 }
 
 func newMember(t testing.TB) *federation.Open {
@@ -70,9 +72,14 @@ func newParty(t testing.TB) *party {
 		t.Fatal(err)
 	}
 	log, book := slog.New(slog.DiscardHandler), new(correlate.Book)
-	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters)}
+	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters),
+		doubt: func(time.Time) string { return "" }}
 	p.judge = &judge{log: log, rules: rules, member: p.Open, book: book, rank: func([32]byte) int { return 0 },
-		raise: func(_ context.Context, alert []byte) {
+		accuse: func(context.Context, *correlate.Contradiction) { p.accused++ },
+		raise: func(ctx context.Context, alert []byte) {
+			if p.receive(ctx, "", alert) != broadcast.Fresh {
+				return
+			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.told = append(p.told, alert)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type judge struct {
 
 	mu        sync.Mutex
 	collector *correlate.Collector
-	waiting   map[string]bool // alerts that a replica of lower rank may raise first
+	waiting   map[string]bool // attacks of which a replica of lower rank may raise the alert first
 	replicas  sync.WaitGroup
 }
 
@@ -85,7 +86,8 @@ func (j *judge) refuse(err error) error {
 }
 
 func (j *judge) belongs(key event.Key, hash [32]byte, now time.Time) bool {
-	for _, salt := range j.member.Salts(now, j.rules.Longest()) {
+	// A sender whose clock is ahead is in the next day already.
+	for _, salt := range slices.Concat(j.member.Salts(now, j.rules.Longest()), j.member.Salts(now.Add(clockSkew), 0)) {
 		if key.Hash(j.member.Name(), salt) == hash {
 			return true
 		}
@@ -105,12 +107,13 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 		j.tell(ctx, f)
 		return
 	}
+	attack := attackID(j.member.Name(), f.Verdict) // what it is judged anew for, whoever's evidence that is
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.waiting[id] {
+	if j.waiting[attack] {
 		return
 	}
-	j.waiting[id] = true
+	j.waiting[attack] = true
 	j.replicas.Go(func() {
 		timer := time.NewTimer(time.Duration(rank) * replicaDelay)
 		defer timer.Stop()
@@ -119,7 +122,7 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 		case <-ctx.Done():
 		}
 		j.mu.Lock()
-		delete(j.waiting, id)
+		delete(j.waiting, attack)
 		findings := j.collector.Judge(f.Key) // with what has come in meanwhile
 		j.mu.Unlock()
 		for _, f := range findings {

@@ -16,12 +16,20 @@ func (n *Node) meet(ctx context.Context) error {
 			n.outbox.rerouted(ctx)
 		case <-n.overlay.Changed():
 			n.rememberPeers()
+			n.spareMembers(ctx)
 			n.outbox.rerouted(ctx)
 		case <-time.After(time.Until(nextSalt(time.Now()))):
 			n.outbox.rerouted(ctx)
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// spareMembers exempts the overlay's own traffic with members from all blocks.
+func (n *Node) spareMembers(ctx context.Context) {
+	if err := n.backend.SetMembers(ctx, n.overlay.Endpoints()); err != nil && ctx.Err() == nil {
+		n.config.Log.Error("the overlay's own traffic not exempted from blocks", "error", err)
 	}
 }
 
@@ -62,11 +70,14 @@ func (n *Node) keep(ctx context.Context) error {
 
 // commit writes what was told and blocked since the last time.
 func (n *Node) commit() error {
-	alerts, blocks := n.actor.keep(n.store.Alerts), n.blocks.Keep()
-	if blocks != nil {
+	alerts, others := n.actor.keep(n.store.Alerts), n.blocks.Keep()
+	if n.federation != nil {
+		others = errors.Join(others, n.federation.Keep())
+	}
+	if others != nil {
 		n.counters.storeFailures.Add(1)
 	}
-	return errors.Join(alerts, blocks)
+	return errors.Join(alerts, others)
 }
 
 // watch follows this host's addresses and routes as they change. Where the

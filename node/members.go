@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/komondor/komondor/control"
@@ -31,7 +32,7 @@ func (n *Node) federationStatus(now time.Time) control.Federation {
 	f.Warning = n.registrar.doubt(now)
 	for _, m := range n.federation.Members(now) {
 		if m.ID == n.member.Member() {
-			f.Until = m.Until
+			f.Until = time.Unix(m.NotAfter, 0).UTC()
 		}
 	}
 	return f
@@ -44,10 +45,45 @@ func (n *Node) Members() ([]control.Member, error) {
 	}
 	var all []control.Member
 	for _, m := range n.federation.Members(time.Now()) {
-		all = append(all, control.Member{ID: m.ID, Organisation: m.Organisation, Tier: string(m.Tier), Issuer: m.Issuer,
-			Since: m.Since, Until: m.Until, State: m.State, Reason: m.Reason, Self: m.ID == n.member.Member()})
+		shown := control.Member{ID: m.ID, Organisation: m.Organisation, Tier: string(m.Tier), Votes: m.Votes, Issuer: m.Issuer,
+			Since: time.Unix(m.Since, 0).UTC(), Until: time.Unix(m.NotAfter, 0).UTC(), State: state(m.Refused), Serial: m.Serial, Self: m.ID == n.member.Member()}
+		if m.Refused != nil {
+			shown.Reason = m.Refused.Error()
+		}
+		all = append(all, shown)
 	}
 	return all, nil
+}
+
+// state names why a member's word does not count, if it does not.
+func state(refused error) string {
+	switch {
+	case refused == nil:
+		return "valid"
+	case errors.Is(refused, federation.ErrRevoked):
+		return "revoked"
+	case errors.Is(refused, federation.ErrFaulty):
+		return "faulty"
+	case errors.Is(refused, federation.ErrEarly):
+		return "not yet valid"
+	}
+	return "expired"
+}
+
+// Organisation is an organisation's newest certificate, in JSON: what the root
+// renews, and what the organisation's own revocation list carries.
+func (n *Node) Organisation(name string) (json.RawMessage, error) {
+	if n.federation == nil {
+		return nil, errOpenOverlay
+	}
+	certificate, admission, ok := n.federation.Certificate(name)
+	if !ok {
+		return nil, fmt.Errorf("no organisation %q is known here; `komondor member list` shows them", name)
+	}
+	return json.Marshal(struct {
+		Certificate federation.Organisation `json:"certificate"`
+		Admission   federation.Admission    `json:"admission"`
+	}{certificate, admission})
 }
 
 // Policy is the federation's policy as it holds here, in JSON.
@@ -83,5 +119,5 @@ func (n *Node) Deposit(data []byte) error {
 	if err := event.Decode(data, &offer); err != nil {
 		return err
 	}
-	return n.federation.Deposit(offer)
+	return n.federation.Deposit(time.Now(), offer)
 }

@@ -145,18 +145,6 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	return errNewPolicy
 }
 
-// setRules loads the rules: in a federation as its policy has them.
-func (n *Node) setRules() (err error) {
-	if n.federation == nil {
-		n.rules, err = Rules(n.config.Quorum)
-		return err
-	}
-	policy := n.federation.Policy()
-	n.privateSources = policy.Share.PrivateSources
-	n.rules, err = lawful(policy, n.config.Log)
-	return err
-}
-
 // recall brings back what an earlier run concluded.
 func (n *Node) recall() error {
 	known, err := n.Alerts()

@@ -56,7 +56,13 @@ type archive interface {
 }
 
 func newObserver(o observer) *observer {
-	salt := func() []byte { return o.member.Salts(time.Now(), 0)[0] }
+	salt := func() []byte {
+		salts := o.member.Salts(time.Now(), 0)
+		if len(salts) == 0 {
+			return nil // no policy has arrived yet; nothing is told before it has
+		}
+		return salts[0]
+	}
 	o.keys = keyselect.New(groupings(o.rules))
 	o.ledger = correlate.NewLedger(o.rules, talliesKept, func(value string) uint32 {
 		return event.Hash32(o.member.Name(), salt(), value)

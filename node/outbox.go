@@ -168,7 +168,11 @@ func (o *outbox) deliver(ctx context.Context, key event.Key, payload []byte) (re
 	ctx, cancel := context.WithTimeout(ctx, deliverLimit)
 	defer cancel()
 	r := o.replicas()
-	for _, salt := range o.member.Salts(time.Now(), o.overlap) {
+	salts := o.member.Salts(time.Now(), o.overlap)
+	if len(salts) == 0 {
+		return nil, errors.New("the federation's policy, which says where keys lie, has not arrived yet")
+	}
+	for _, salt := range salts {
 		hash := key.Hash(o.member.Name(), salt)
 		if _, failed := o.members.Deliver(ctx, hash, r, payload); failed != nil {
 			err = failed

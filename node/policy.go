@@ -1,7 +1,8 @@
 package node
 
 import (
-	"log/slog"
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -10,18 +11,38 @@ import (
 	"github.com/komondor/komondor/federation"
 )
 
-// lawful returns the built-in rules as the federation's policy has them.
-func lawful(p federation.Policy, log *slog.Logger) (correlate.Rules, error) {
+// setRules loads the rules: in a federation as its policy has them. A policy that
+// this version cannot follow does not stop the node.
+func (n *Node) setRules() (err error) {
+	if n.federation == nil {
+		n.rules, err = Rules(n.config.Quorum)
+		return err
+	}
+	policy := n.federation.Policy()
+	n.privateSources = policy.Share.PrivateSources
+	if n.rules, err = Lawful(policy); err != nil {
+		n.config.Log.Error("the rules of the federation's policy do not hold here, only its quorum", "policy", policy.Version, "error", err)
+		n.rules, err = Rules(quorumOf(policy))
+	}
+	return err
+}
+
+// quorumOf is the policy's quorum, also before one has arrived.
+func quorumOf(p federation.Policy) int { return cmp.Or(p.Quorum, federation.DefaultQuorum) }
+
+// Lawful returns the built-in rules as a federation's policy has them. Its error
+// says what of the policy makes no rules.
+func Lawful(p federation.Policy) (correlate.Rules, error) {
 	list := correlate.Builtin()
 	for name := range p.Rules {
 		if !slices.ContainsFunc(list, func(r correlate.Rule) bool { return r.Name == name }) {
-			log.Warn("the federation's policy speaks of a rule that this version does not have", "rule", name)
+			return correlate.Rules{}, fmt.Errorf("there is no rule %q", name)
 		}
 	}
 	list = slices.DeleteFunc(list, func(r correlate.Rule) bool { return p.Rules[r.Name].Off })
 	for i := range list {
 		r, change := &list[i], p.Rules[list[i].Name]
-		r.Federation.Quorum = p.Quorum
+		r.Federation.Quorum = quorumOf(p)
 		override(&r.Home.AtLeast, change.HomeAtLeast)
 		override(&r.Federation.AtLeast, change.AtLeast)
 		override(&r.Federation.Quorum, change.Quorum)

@@ -68,12 +68,6 @@ type page struct {
 // maxPage bounds the documents of one page, in bytes: an answer has 56 KiB.
 const maxPage = 48 << 10
 
-func newRegistrar(r registrar) *registrar {
-	r.read = make(map[peer.ID]mark)
-	r.epoch = rand.Uint64()
-	return &r
-}
-
 // run asks, renews and looks who is out, until ctx ends.
 func (r *registrar) run(ctx context.Context) error {
 	every, introduced := pullFirst, false
@@ -82,7 +76,9 @@ func (r *registrar) run(ctx context.Context) error {
 			every = pullEvery
 			if !introduced {
 				introduced = true
-				r.spread(ctx, r.member.Own())
+				if own, ok := r.member.Chain(r.member.Member()); ok {
+					r.spread(ctx, own)
+				}
 			}
 		}
 		r.issue(ctx, time.Now())

@@ -61,7 +61,7 @@ func (n *Node) identify(ctx context.Context) (self, error) {
 		return me, err
 	}
 	if !joined {
-		if err := enroll(ctx, c, me.identity); err != nil {
+		if err := enroll(ctx, c, me.identity, n.store); err != nil {
 			return me, err
 		}
 	}
@@ -73,10 +73,10 @@ func (n *Node) identify(ctx context.Context) (self, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return me, err
 	}
-	if me.federation, err = federation.NewMember(ms, me.identity, organisation, n.store.Federation, n.started); err != nil {
+	save := func(ms federation.Membership) error { return ms.Save(path) }
+	if me.federation, err = federation.NewMember(ms, me.identity, organisation, kept{n.store.Federation}, save, n.started); err != nil {
 		return me, err
 	}
-	me.federation.Save = func(ms federation.Membership) error { return ms.Save(path) }
 	me.member, me.bootstrap = me.federation, ms.Bootstrap
 	return me, nil
 }

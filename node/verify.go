@@ -124,6 +124,15 @@ func scopeOf(alert event.Alert, said []correlate.Testimony) (correlate.Scope, er
 	return correlate.Home, nil
 }
 
+// attackID names an attack in one episode for a participant: what its own
+// organisation concludes, what the federation does, and warnings of others are one
+// alert to it.
+func attackID(federation string, v correlate.Verdict) string {
+	alert := v.Alert(federation, nil)
+	alert.Organisation = ""
+	return alert.ID()
+}
+
 // stands reports whether an alert's evidence would still be enough without that of
 // members who are out: who is revoked, or has proved its own fault.
 func (a *actor) stands(alert event.Alert, now time.Time) bool {
