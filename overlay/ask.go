@@ -18,7 +18,7 @@ const (
 	MaxAnswer  = 56 << 10
 	askTimeout = 10 * time.Second
 	// maxAsking is how many questions of this node are under way at once, and so
-	// how many streams a peer may have open here to ask.
+	// how many a peer may have under way here.
 	maxAsking = 8
 	// maxAnswering is how many questions of all peers are answered at once.
 	maxAnswering = 64
@@ -113,36 +113,49 @@ func (a *answers) accept(stream network.Stream) {
 		stream.Reset()
 		return
 	}
-	if !a.o.spawn(func() { defer a.guests.leave(from); a.handle(from, stream) }) {
+	stop := context.AfterFunc(a.o.ctx, func() { stream.Reset() })
+	running := a.o.spawn(func() {
+		defer stop()
+		rep, err := a.handle(from, stream)
+		a.guests.leave(from) // before the asker has its answer, and may ask again
+		if err == nil {
+			err = writeAnswer(stream, rep)
+		}
+		if err != nil {
+			a.o.count.ask.broken.Add(1)
+			stream.Reset()
+			return
+		}
+		stream.Close()
+	})
+	if !running {
 		a.guests.leave(from)
 		stream.Reset()
 	}
 }
 
-func (a *answers) handle(from peer.ID, stream network.Stream) {
-	defer context.AfterFunc(a.o.ctx, func() { stream.Reset() })()
+// handle reads the question and finds its answer.
+func (a *answers) handle(from peer.ID, stream network.Stream) (reply, error) {
 	watchdog := time.AfterFunc(frameTimeout, func() { stream.Reset() })
 	defer watchdog.Stop()
 	_, request, err := readFrame(bufio.NewReader(stream))
-	if err != nil || len(request) > MaxAnswer {
-		a.o.count.ask.broken.Add(1)
-		stream.Reset()
-		return
+	if err == nil && len(request) > MaxAnswer {
+		err = fmt.Errorf("%w: question", errFrame)
 	}
-	a.o.count.ask.received.Add(1)
-	watchdog.Stop() // how long the answer takes is our own affair
-	rep, err := a.answer(from, request)
 	if err != nil {
-		stream.Reset()
-		return
+		return reply{}, err
 	}
-	watchdog.Reset(frameTimeout)
-	if _, err := stream.Write(appendFrame(nil, 0, rep.encode())); err != nil {
-		a.o.count.ask.broken.Add(1)
-		stream.Reset()
-		return
-	}
-	stream.Close()
+	watchdog.Stop() // how long the answer takes is our own affair
+	a.o.count.ask.received.Add(1)
+	return a.answer(from, request)
+}
+
+// writeAnswer gives up when the asker does not take it.
+func writeAnswer(stream network.Stream, rep reply) error {
+	watchdog := time.AfterFunc(frameTimeout, func() { stream.Reset() })
+	defer watchdog.Stop()
+	_, err := stream.Write(appendFrame(nil, 0, rep.encode()))
+	return err
 }
 
 // answer waits for its turn. An error means that nobody waits for it any more.

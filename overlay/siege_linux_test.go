@@ -129,7 +129,7 @@ func besiege(member *testNode, n, sources int) net.Conn {
 	case 0: // no certificate
 		writeHello(conn, nil)
 	case 1: // another's
-		writeHello(conn, []byte(member.admission.(*badge).badge(member.ID())))
+		writeHello(conn, member.admission.Hello())
 	case 2: // over-long
 		conn.Write([]byte{0xff, 0xff, 1, 2, 3})
 	case 3: // none, but a stream at once, which reads like the beginning of a hello
