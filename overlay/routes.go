@@ -15,7 +15,8 @@ import (
 const (
 	maxRoutes = 4096
 	routeTTL  = 10 * time.Minute
-	// hastyTTL is for routes that were looked up while the table changed.
+	// hastyTTL is for routes that a change of the table concerned while they were
+	// looked up.
 	hastyTTL      = 5 * time.Second
 	lookupTimeout = 15 * time.Second
 )
@@ -28,7 +29,6 @@ type routes struct {
 	mu      sync.Mutex
 	byKey   map[[32]byte]route
 	flights map[[32]byte]*flight
-	drops   uint64 // how often drop has run
 }
 
 type route struct {
@@ -40,11 +40,11 @@ type route struct {
 
 // flight is a lookup under way, which all who want its key wait for.
 type flight struct {
-	r     int
-	drops uint64 // of the routes when it began
-	done  chan struct{}
-	peers []peer.ID // valid with err once done is closed
-	err   error
+	r      int
+	missed []func(route) bool // what was dropped while it was under way
+	done   chan struct{}
+	peers  []peer.ID // valid with err once done is closed
+	err    error
 }
 
 func (rs *routes) init() {
@@ -63,8 +63,8 @@ func (rs *routes) land(key [32]byte, f *flight) {
 	if f.err != nil {
 		return
 	}
-	ttl := routeTTL
-	if rs.drops != f.drops {
+	found, ttl := route{target: placeOfKey(key), r: f.r, peers: f.peers}, routeTTL
+	if slices.ContainsFunc(f.missed, func(match func(route) bool) bool { return match(found) }) {
 		ttl = hastyTTL
 	}
 	rs.cache(key, f.r, f.peers, ttl)
@@ -91,7 +91,9 @@ func (rs *routes) cache(key [32]byte, r int, peers []peer.ID, ttl time.Duration)
 func (rs *routes) drop(match func(route) bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.drops++
+	for _, f := range rs.flights {
+		f.missed = append(f.missed, match)
+	}
 	for key, rt := range rs.byKey {
 		if match(rt) {
 			delete(rs.byKey, key)
@@ -168,7 +170,7 @@ func (o *Overlay) route(key [32]byte, r int) (*flight, []peer.ID) {
 	if f := rs.flights[key]; f != nil && f.r >= r {
 		return f, nil
 	}
-	f := &flight{r: r, drops: rs.drops, done: make(chan struct{})}
+	f := &flight{r: r, done: make(chan struct{})}
 	if !o.spawn(func() { o.fly(key, f) }) {
 		f.err = errClosed
 		close(f.done)
