@@ -64,6 +64,12 @@ func (m *Member) known(now time.Time, id string) (papers, error) {
 	return p, m.refuse(now, p)
 }
 
+// Refused says why what a node says does not count; nil for a member.
+func (m *Member) Refused(now time.Time, id string) error {
+	_, err := m.known(now, id)
+	return err
+}
+
 // Organisation is who a node votes for, and empty for an unknown node.
 func (m *Member) Organisation(id string) string {
 	m.mu.RLock()

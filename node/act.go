@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/broadcast"
@@ -34,6 +35,7 @@ type actor struct {
 	open     bool
 	quorum   int // organisations that this participant wants beyond the federation's quorum
 	counters *counters
+	refusals rate.Sometimes // logged: a liar must not fill the disk
 	// fetch brings the certificates that a member has and this node lacks.
 	fetch func(context.Context, peer.ID) error
 	// doubt is why evidence of others must not block by itself now; empty: it may.
@@ -57,7 +59,9 @@ func (a *actor) receive(ctx context.Context, from peer.ID, payload []byte) broad
 	}
 	if err != nil {
 		a.counters.alertsInvalid.Add(1)
-		a.log.Warn("alert refused: it does not prove itself", "rule", alert.Rule, "key", alert.Key.String(), "error", err)
+		a.refusals.Do(func() {
+			a.log.Warn("alert refused: it does not prove itself", "rule", alert.Rule, "key", alert.Key.String(), "error", err)
+		})
 		return broadcast.Invalid
 	}
 	news, pass := a.book.Enter(alert.ID(), verdict)
@@ -168,7 +172,7 @@ func (a *actor) recall(known control.Alert) {
 // maxPostponed bounds the blocks that wait for a firewall that fails.
 const maxPostponed = 1000
 
-// postpone keeps a block that the firewall would not take, for again.
+// postpone keeps a block that the firewall would not take, for retry.
 func (a *actor) postpone(p block.Proposal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -177,8 +181,19 @@ func (a *actor) postpone(p block.Proposal) {
 	}
 }
 
-// again proposes what the firewall did not take before.
-func (a *actor) again(ctx context.Context) {
+// again proposes what an alert that was kept asks for.
+func (a *actor) again(ctx context.Context, kept control.Alert, now time.Time) {
+	alert, err := event.DecodeAlert(kept.Proof)
+	if err != nil {
+		return
+	}
+	if v, err := a.conclude(alert, now); err == nil {
+		a.act(ctx, v, kept.ID)
+	}
+}
+
+// retry proposes what the firewall did not take before.
+func (a *actor) retry(ctx context.Context) {
 	a.mu.Lock()
 	postponed := a.postponed
 	a.postponed = nil

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/broadcast"
@@ -118,7 +119,7 @@ func (n *Node) startOverlay(ctx context.Context, me self) error {
 func (n *Node) connect(ctx context.Context) {
 	log, book := n.config.Log, new(correlate.Book)
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
-		open: n.federation == nil, counters: &n.counters, doubt: func(time.Time) string { return "" },
+		open: n.federation == nil, counters: &n.counters, refusals: rarely(), doubt: func(time.Time) string { return "" },
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
 	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
 		Receive: func(ctx context.Context, from peer.ID, payload []byte) broadcast.Verdict {
@@ -166,10 +167,13 @@ func (n *Node) connect(ctx context.Context) {
 	}
 }
 
+// rarely is how often a kind of lie is logged: the counters have them all.
+func rarely() rate.Sometimes { return rate.Sometimes{First: 3, Interval: time.Minute} }
+
 // connectRegistrar is connect for what a federation adds.
 func (n *Node) connectRegistrar() {
 	n.registrar = &registrar{log: n.config.Log, member: n.federation, net: n.overlay,
-		read: make(map[peer.ID]mark), epoch: rand.Uint64(),
+		refusals: rarely(), read: make(map[peer.ID]mark), epoch: rand.Uint64(),
 		spread: func(ctx context.Context, document []byte) { n.publish(ctx, documentPayload, document) },
 		expelled: func(ctx context.Context) {
 			n.overlay.Expel()

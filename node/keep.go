@@ -57,7 +57,7 @@ func (n *Node) keep(ctx context.Context) error {
 			failing = err != nil
 		case now := <-sweep.C:
 			n.judge.sweep(now)
-			n.actor.again(ctx)
+			n.actor.retry(ctx)
 			n.reconcile(ctx, now)
 			if _, err := n.store.Prune(now.Add(-archiveLife)); err != nil {
 				n.counters.storeFailures.Add(1)

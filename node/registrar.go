@@ -3,24 +3,21 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/komondor/komondor/broadcast"
-	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
 )
 
 const (
 	pullEvery = time.Minute // as often as a neighbour is asked for news of the federation
 	pullFirst = time.Second // until one has answered
-	maxPages  = 1000        // of news from one neighbour at a time
 )
 
 // registrar keeps this node's picture of its federation: who is a member, who is
@@ -37,6 +34,8 @@ type registrar struct {
 	expired  func()
 	renewed  func()
 
+	refusals rate.Sometimes // logged
+
 	mu   sync.Mutex
 	read map[peer.ID]mark
 	// epoch names this run: the order in which documents came is another one in the next.
@@ -48,25 +47,6 @@ type neighbours interface {
 	Ask(ctx context.Context, to peer.ID, request []byte) ([]byte, error)
 	Buckets() [][]peer.ID
 }
-
-// mark is how far a neighbour's documents have been read.
-type mark struct{ epoch, after uint64 }
-
-// question asks a neighbour for the documents that came to it after some number.
-type question struct {
-	Epoch uint64 `cbor:"1,keyasint,omitempty"` // the neighbour's run that the number is of
-	After uint64 `cbor:"2,keyasint,omitempty"`
-}
-
-// page answers a question. There may be more when it holds any document.
-type page struct {
-	Epoch     uint64   `cbor:"1,keyasint"`
-	Next      uint64   `cbor:"2,keyasint"`
-	Documents [][]byte `cbor:"3,keyasint,omitempty"`
-}
-
-// maxPage bounds the documents of one page, in bytes: an answer has 56 KiB.
-const maxPage = 48 << 10
 
 // run asks, renews and looks who is out, until ctx ends.
 func (r *registrar) run(ctx context.Context) error {
@@ -112,7 +92,7 @@ func (r *registrar) issue(ctx context.Context, now time.Time) {
 func (r *registrar) take(ctx context.Context, document []byte) broadcast.Verdict {
 	effect, err := r.member.Add(time.Now(), document)
 	if err != nil {
-		r.log.Warn("document of the federation refused", "error", err)
+		r.refusals.Do(func() { r.log.Warn("document of the federation refused", "error", err) })
 		return broadcast.Invalid
 	}
 	r.act(ctx, effect)
@@ -145,83 +125,12 @@ func (r *registrar) submit(ctx context.Context, document []byte) error {
 	return nil
 }
 
-// pullAny asks one neighbour, by chance, for what is new. A node without
-// neighbours has nobody to ask.
-func (r *registrar) pullAny(ctx context.Context) bool {
-	all := slices.Concat(r.net.Buckets()...)
-	if len(all) == 0 {
-		return false
-	}
-	to := all[rand.IntN(len(all))]
-	err := r.pull(ctx, to)
-	if err != nil && ctx.Err() == nil {
-		r.log.Debug("neighbour not asked for news of the federation", "peer", to.String(), "error", err)
-	}
-	return err == nil
-}
-
-// pull asks a neighbour for all documents that came to it since the last time.
-func (r *registrar) pull(ctx context.Context, from peer.ID) error {
-	for range maxPages {
-		r.mu.Lock()
-		at := r.read[from]
-		r.mu.Unlock()
-		request, err := event.Encode(question{at.epoch, at.after})
-		if err != nil {
-			return err
-		}
-		data, err := r.net.Ask(ctx, from, request)
-		if err != nil {
-			return err
-		}
-		var p page
-		if err := event.Decode(data, &p); err != nil {
-			return fmt.Errorf("news of %s: %w", from, err)
-		}
-		for _, document := range p.Documents {
-			effect, err := r.member.Add(time.Now(), document)
-			if err != nil { // a liar, or of another mind about what has expired
-				r.log.Debug("document of the federation refused", "from", from.String(), "error", err)
-			}
-			r.act(ctx, effect)
-		}
-		r.note(from, mark{p.Epoch, p.Next})
-		if len(p.Documents) == 0 {
-			return nil
-		}
-	}
-	return nil
-}
-
-// maxMarks bounds the neighbours whose place is remembered; a forgotten one is
-// read from the beginning.
-const maxMarks = 1024
-
-func (r *registrar) note(from peer.ID, at mark) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.read) >= maxMarks {
-		clear(r.read)
-	}
-	r.read[from] = at
-}
-
-// answer is the other side of pull.
-func (r *registrar) answer(_ context.Context, _ peer.ID, request []byte) ([]byte, error) {
-	var q question
-	if err := event.Decode(request, &q); err != nil {
-		return nil, fmt.Errorf("question: %w", err)
-	}
-	if q.Epoch != r.epoch {
-		q.After = 0
-	}
-	documents, next := r.member.After(q.After, maxPage)
-	return event.Encode(page{r.epoch, next, documents})
-}
-
-// doubt is why evidence of others must not block by itself: a revocation may
-// have been missed.
+// doubt is why evidence of others must not block by itself: this node is out, or a
+// revocation may have been missed.
 func (r *registrar) doubt(now time.Time) string {
+	if err := r.member.Refused(now, r.member.Member()); err != nil {
+		return "this node has no part in the federation any more: " + err.Error()
+	}
 	if _, err := r.member.Fresh(now); err != nil {
 		return err.Error()
 	}

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/komondor/komondor/event"
+)
+
+// mark is how far a neighbour's documents have been read.
+type mark struct{ epoch, after uint64 }
+
+// question asks a neighbour for the documents that came to it after some number.
+type question struct {
+	Epoch uint64 `cbor:"1,keyasint,omitempty"` // the neighbour's run that the number is of
+	After uint64 `cbor:"2,keyasint,omitempty"`
+}
+
+// page answers a question. There may be more when it holds any document.
+type page struct {
+	Epoch     uint64   `cbor:"1,keyasint"`
+	Next      uint64   `cbor:"2,keyasint"`
+	Documents [][]byte `cbor:"3,keyasint,omitempty"`
+}
+
+// maxPage bounds the documents of one page, in bytes: an answer has 56 KiB.
+const maxPage = 48 << 10
+
+// maxPages bounds what is read of one neighbour at a time.
+const maxPages = 1000
+
+// pullAny asks one neighbour, by chance, for what is new. A node without
+// neighbours has nobody to ask.
+func (r *registrar) pullAny(ctx context.Context) bool {
+	all := slices.Concat(r.net.Buckets()...)
+	if len(all) == 0 {
+		return false
+	}
+	to := all[rand.IntN(len(all))]
+	err := r.pull(ctx, to)
+	if err != nil && ctx.Err() == nil {
+		r.log.Debug("neighbour not asked for news of the federation", "peer", to.String(), "error", err)
+	}
+	return err == nil
+}
+
+// pull asks a neighbour for all documents that came to it since the last time.
+func (r *registrar) pull(ctx context.Context, from peer.ID) error {
+	for range maxPages {
+		r.mu.Lock()
+		at := r.read[from]
+		r.mu.Unlock()
+		request, err := event.Encode(question{at.epoch, at.after})
+		if err != nil {
+			return err
+		}
+		data, err := r.net.Ask(ctx, from, request)
+		if err != nil {
+			return err
+		}
+		var p page
+		if err := event.Decode(data, &p); err != nil {
+			return fmt.Errorf("news of %s: %w", from, err)
+		}
+		for _, document := range p.Documents {
+			effect, err := r.member.Add(time.Now(), document)
+			if err != nil { // a liar, or of another mind about what has expired
+				r.log.Debug("document of the federation refused", "from", from.String(), "error", err)
+			}
+			r.act(ctx, effect)
+		}
+		r.note(from, mark{p.Epoch, p.Next})
+		if len(p.Documents) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// maxMarks bounds the neighbours whose place is remembered; a forgotten one is
+// read from the beginning.
+const maxMarks = 1024
+
+func (r *registrar) note(from peer.ID, at mark) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.read) >= maxMarks {
+		clear(r.read)
+	}
+	r.read[from] = at
+}
+
+// answer is the other side of pull.
+func (r *registrar) answer(_ context.Context, _ peer.ID, request []byte) ([]byte, error) {
+	var q question
+	if err := event.Decode(request, &q); err != nil {
+		return nil, fmt.Errorf("question: %w", err)
+	}
+	if q.Epoch != r.epoch {
+		q.After = 0
+	}
+	documents, next := r.member.After(q.After, maxPage)
+	return event.Encode(page{r.epoch, next, documents})
+}
