@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,26 @@ func (fake) Explain(_ context.Context, a netip.Addr) (Explanation, error) {
 	return Explanation{Address: a, Verdict: "not blocked"}, nil
 }
 
+func (fake) Approve(_ context.Context, prefixes []netip.Prefix) (all []Block, _ error) {
+	for _, p := range prefixes {
+		all = append(all, Block{Prefix: p})
+	}
+	return all, nil
+}
+func (fake) Reject(_ context.Context, prefixes []netip.Prefix) (int, error) {
+	return len(prefixes), nil
+}
+func (fake) Members() ([]Member, error)            { return []Member{{ID: "m"}}, nil }
+func (fake) Policy() (json.RawMessage, error)      { return json.RawMessage(`{"version":7}`), nil }
+func (fake) Revocations() (json.RawMessage, error) { return json.RawMessage(`[{"Number":3}]`), nil }
+func (fake) Organisation(name string) (json.RawMessage, error) {
+	return json.RawMessage(`{"name":"` + name + `"}`), nil
+}
+func (fake) Submit(_ context.Context, document []byte) error {
+	return errors.New("submitted " + string(document))
+}
+func (fake) Deposit(offer []byte) error { return errors.New("deposited " + string(offer)) }
+
 func serve(t *testing.T) (*Client, fake) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "d", "control.sock")
@@ -103,6 +124,37 @@ func TestClientAndServerAgree(t *testing.T) {
 	}
 	if x, err := c.Explain(ctx, netip.MustParseAddr("2001:db8::1")); err != nil || x.Address.String() != "2001:db8::1" {
 		t.Errorf("explain %+v, %v", x, err)
+	}
+	waiting := netip.MustParsePrefix("203.0.113.9/32")
+	if b, err := c.Approve(ctx, waiting); err != nil || len(b) != 1 || b[0].Prefix != waiting {
+		t.Errorf("approve %v, %v", b, err)
+	}
+	if n, err := c.Reject(ctx, waiting, waiting); err != nil || n != 2 {
+		t.Errorf("reject %d, %v", n, err)
+	}
+	if b, err := c.Approve(ctx); err != nil || len(b) != 0 {
+		t.Errorf("approve all: %v, %v", b, err)
+	}
+	if m, err := c.Members(ctx); err != nil || len(m) != 1 || m[0].ID != "m" {
+		t.Errorf("members %v, %v", m, err)
+	}
+	var p struct{ Version int }
+	if err := c.Policy(ctx, &p); err != nil || p.Version != 7 {
+		t.Errorf("policy %v, %v", p, err)
+	}
+	var lists []struct{ Number int }
+	if err := c.Revocations(ctx, &lists); err != nil || len(lists) != 1 || lists[0].Number != 3 {
+		t.Errorf("revocations %v, %v", lists, err)
+	}
+	var o struct{ Name string }
+	if err := c.Organisation(ctx, "uni-b", &o); err != nil || o.Name != "uni-b" {
+		t.Errorf("organisation %v, %v", o, err)
+	}
+	if err := c.Submit(ctx, []byte("\x00raw")); err == nil || err.Error() != "submitted \x00raw" {
+		t.Errorf("submit: %v: want the bytes as they are", err)
+	}
+	if err := c.Deposit(ctx, []byte{1}); err == nil || err.Error() != "deposited \x01" {
+		t.Errorf("deposit: %v", err)
 	}
 	if a, err := c.Alerts(ctx); err != nil || a == nil {
 		t.Errorf("alerts %v, %v: no alerts are an empty list", a, err)
@@ -166,6 +218,11 @@ func TestPublicIsReadOnlyAndNotRebindable(t *testing.T) {
 		{"POST", "/allowed?entry=203.0.113.9", "", 405},
 		{"GET", "/explain?address=nonsense", "", 400},
 		{"GET", "/secrets", "", 404},
+		{"GET", "/members", "", 200},
+		{"GET", "/policy", "", 404}, // it holds the federation's seed
+		{"POST", "/documents", "", 404},
+		{"POST", "/invitations", "", 404},
+		{"POST", "/waiting", "", 404},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, s.URL+c.path, nil)
 		if err != nil {
