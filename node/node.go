@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ type Node struct {
 	federation     *federation.Member // nil in an open overlay
 	registrar      *registrar         // likewise
 	privateSources bool               // whether evidence about private addresses may leave this host
-	renew          func()             // begins anew under a new policy
+	renewal        chan struct{}      // gets a value when a new policy holds
 
 	allowing sync.Mutex // one change of the allow-list at a time
 }
@@ -91,6 +92,22 @@ func Run(ctx context.Context, c Config, ready func(*Node)) error {
 // archive under the new rules, as after any restart.
 var errNewPolicy = errors.New("the federation has a new policy")
 
+// awaitPolicy ends the node when there is a new policy: not at once, so that it has
+// been passed on, and not when all the others do.
+func (n *Node) awaitPolicy(ctx context.Context, end context.CancelCauseFunc) error {
+	select {
+	case <-n.renewal:
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-time.After(time.Second + rand.N(4*time.Second)):
+		end(errNewPolicy)
+	case <-ctx.Done():
+	}
+	return nil
+}
+
 func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	n := &Node{config: c, started: time.Now()}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
@@ -100,7 +117,7 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	n.renew = func() { cancel(errNewPolicy) }
+	n.renewal = make(chan struct{}, 1)
 	me, err := n.identify(ctx)
 	if err != nil {
 		return err
@@ -132,6 +149,7 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	}
 
 	running, ctx := errgroup.WithContext(ctx)
+	running.Go(func() error { return n.awaitPolicy(ctx, cancel) })
 	if err := n.start(ctx, running); err != nil {
 		cancel(nil)
 		return errors.Join(err, running.Wait())

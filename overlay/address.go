@@ -27,7 +27,18 @@ func publicAddr(addr netip.Addr) bool {
 	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !sharedNet.Contains(addr)
 }
 
-// usable returns the addresses worth announcing, keeping and dialling.
+// announced returns the addresses that others are told: loopback only where there
+// is nothing else, for to others it is another host.
+func announced(addrs []multiaddr.Multiaddr, private bool) []multiaddr.Multiaddr {
+	addrs = usable(addrs, private)
+	elsewhere := multiaddr.FilterAddrs(addrs, func(a multiaddr.Multiaddr) bool { return !manet.IsIPLoopback(a) })
+	if len(elsewhere) > 0 {
+		return elsewhere
+	}
+	return addrs
+}
+
+// usable returns the addresses worth keeping and dialling.
 func usable(addrs []multiaddr.Multiaddr, private bool) []multiaddr.Multiaddr {
 	if private {
 		return addrs

@@ -225,3 +225,16 @@ func TestRememberedContactsBringBack(t *testing.T) {
 		t.Error("the operator was told of remembered members that are gone")
 	}
 }
+
+func TestLoopbackIsAnnouncedWhereThereIsNothingElse(t *testing.T) {
+	all := addrs("/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.2/tcp/1", "/ip6/::1/tcp/1")
+	if got := announced(all, true); len(got) != 1 || got[0].String() != "/ip4/192.168.1.2/tcp/1" {
+		t.Errorf("announced %v", got)
+	}
+	if got := announced(addrs("/ip4/127.0.0.1/tcp/1"), true); len(got) != 1 {
+		t.Errorf("announced %v of loopback alone", got)
+	}
+	if got := announced(all, false); len(got) != 0 {
+		t.Errorf("announced %v on the Internet", got)
+	}
+}
