@@ -31,8 +31,13 @@ type page struct {
 // maxPage bounds the documents of one page, in bytes: an answer has 56 KiB.
 const maxPage = 48 << 10
 
-// maxPages bounds what is read of one neighbour at a time.
-const maxPages = 1000
+const (
+	// maxPages bounds what is read of one neighbour at a time.
+	maxPages = 1000
+	// maxRefused is how many documents of a neighbour may be wrong. Of one who is of
+	// another mind about what has expired some are; each costs a verification.
+	maxRefused = 100
+)
 
 // pullAny asks one neighbour, by chance, for what is new. A node without
 // neighbours has nobody to ask.
@@ -51,6 +56,7 @@ func (r *registrar) pullAny(ctx context.Context) bool {
 
 // pull asks a neighbour for all documents that came to it since the last time.
 func (r *registrar) pull(ctx context.Context, from peer.ID) error {
+	refused := 0
 	for range maxPages {
 		r.mu.Lock()
 		at := r.read[from]
@@ -71,6 +77,9 @@ func (r *registrar) pull(ctx context.Context, from peer.ID) error {
 			effect, err := r.member.Add(time.Now(), document)
 			if err != nil { // a liar, or of another mind about what has expired
 				r.log.Debug("document of the federation refused", "from", from.String(), "error", err)
+				if refused++; refused > maxRefused {
+					return fmt.Errorf("news of %s: more than %d documents are wrong, the last: %w", from, maxRefused, err)
+				}
 			}
 			r.act(ctx, effect)
 		}
