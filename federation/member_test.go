@@ -125,6 +125,56 @@ func TestQuota(t *testing.T) {
 	refused(t, "a new one after the quota was lowered", err, ErrQuota)
 }
 
+func TestBounds(t *testing.T) {
+	w := newWorld(t)
+	beta := w.admit("beta", TierMember, 5)
+	known, err := beta.chain.open(w.public(), theFederation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.fresh()
+	fill := func(change func(*papers)) {
+		for i := range MaxMembers {
+			p := known
+			p.ID, p.Node.Organisation = fmt.Sprint(i), "crowd"
+			change(&p)
+			m.nodes[p.ID] = p
+		}
+	}
+	fill(func(*papers) {})
+	_, err = m.Add(noon, w.chain(beta))
+	refused(t, "a member too many", err, ErrFull)
+	fill(func(p *papers) { p.NotAfter = noon.Unix() })
+	w.add(m, noon, w.chain(beta))
+	if n := len(m.nodes); n != 2 || !m.Admitted(noon, w.first.id) {
+		t.Errorf("%d nodes, want the own one and the new: the expired ones have to make room", n)
+	}
+
+	for i := range maxFaults {
+		m.faults[fmt.Sprint(i)] = fault{by: known}
+	}
+	_, err = m.Add(noon, w.fault(m, beta))
+	refused(t, "a faulty node too many of one organisation", err, ErrFull)
+	for i := range MaxOrganisations {
+		m.organisations[fmt.Sprint(i)] = charter{}
+	}
+	_, err = m.Add(noon, w.chain(w.admit("gamma", TierMember, 1)))
+	refused(t, "an organisation too many", err, ErrFull)
+	m.desk.deposits = map[string]deposit{}
+	for i := range maxDeposits {
+		m.desk.deposits[fmt.Sprint(i)] = deposit{}
+	}
+	o, _, err := InviteNode("alpha", day, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "an invitation too many", m.Deposit(noon, o), ErrFull)
+	m.Sweep(noon)
+	if err := m.Deposit(noon, o); err != nil {
+		t.Errorf("after the expired ones were swept: %v", err)
+	}
+}
+
 func TestCollectorsOfLargeFederations(t *testing.T) {
 	w := newWorld(t)
 	m := w.fresh()
