@@ -115,6 +115,27 @@ func TestNewerReplacesOlder(t *testing.T) {
 	}
 }
 
+// A list must not end with the certificate that its issuer had when it signed.
+func TestListUnderRenewedCertificate(t *testing.T) {
+	w := newWorld(t)
+	beta := w.admit("beta", TierMember, 3)
+	m := w.fresh()
+	old := w.revokeOwn(beta, 1)
+	w.add(m, noon, old)
+	renewed, err := Terms{TierMember, 3, 366 * day}.charter(w.root, theFederation, "beta", publicOf(beta.key), noon.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beta.by = renewed
+	again := w.revokeOwn(beta, 1)
+	if effect := w.add(m, noon.Add(time.Hour), again); effect != (Effect{News: true}) {
+		t.Errorf("effect %+v", effect)
+	}
+	if effect := w.add(m, noon.Add(time.Hour), old); effect != (Effect{}) {
+		t.Errorf("the former one has effect %+v", effect)
+	}
+}
+
 // An admission redeemed for two keys shows a dishonest delegate.
 func TestTwoKeysOfOneAdmission(t *testing.T) {
 	w := newWorld(t)

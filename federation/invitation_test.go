@@ -224,6 +224,21 @@ func TestRedemptionRefuses(t *testing.T) {
 		t.Error("another organisation than the invitation's")
 	}
 
+	before := w.node(w.admit("beta", TierMember, 5), noon) // a hostile inviter answers with a certificate of another time
+	a, err = NewApplicant(w.invite(m, "alpha", false), before.identity, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]party{"of another organisation": before, "of another node": w.first} {
+		reply, err := event.Encode(answer{Certificates: certificates{p.chain.Organisation, &p.chain.Node}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := a.Accept(noon, reply); err == nil || !strings.Contains(err.Error(), "it is for node") {
+			t.Errorf("a certificate %s: %v", name, err)
+		}
+	}
+
 	disk := newDrawer()
 	m = w.member(w.first, disk, noon)
 	inv = w.invite(m, "beta", true)

@@ -71,7 +71,7 @@ func TestGreetings(t *testing.T) {
 		in     bool
 	}{
 		{"member", noon, beta.id, w.chain(beta), nil, nil, true},
-		{"another's chain", noon, m.Member(), w.chain(beta), nil, nil, false},
+		{"another's chain", later, m.Member(), w.chain(beta), nil, nil, false},
 		{"another federation", noon, stranger.first.id, stranger.chain(stranger.first), nil, ErrSignature, false},
 		{"expired", noon.Add(8 * day), beta.id, w.chain(beta), nil, ErrExpired, false},
 		{"expired, and renewed by its organisation", noon.Add(8 * day), beta.id, w.chain(beta), w.chain(renewed), nil, true},
@@ -270,6 +270,25 @@ func TestDue(t *testing.T) {
 	}
 	_, err = m.Due(noon.Add(500*day), alive)
 	refused(t, "certificates of an expired organisation", err, ErrExpired)
+}
+
+// Near the end of the organisation's certificate a new one would run no longer.
+func TestNothingIsRenewedForNothing(t *testing.T) {
+	w := newWorld(t)
+	key := newKey(t)
+	by, err := Terms{TierMember, 3, 8 * day}.charter(w.root, theFederation, "beta", publicOf(key), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.member(w.node(party{key: key, by: by}, noon), newDrawer(), noon)
+	for _, c := range []struct {
+		now  time.Time
+		want int
+	}{{noon.Add(5 * day), 1}, {noon.Add(8*day - time.Hour), 0}} {
+		if documents, err := m.Due(c.now, nil); err != nil || len(documents) != c.want {
+			t.Errorf("at %v %d documents are due, want %d: %v", c.now, len(documents), c.want, err)
+		}
+	}
 }
 
 func TestDocumentsSurviveARestart(t *testing.T) {

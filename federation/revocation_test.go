@@ -140,12 +140,17 @@ func TestFault(t *testing.T) {
 	_, err := m.Fault(a, b)
 	refused(t, "fault of a stranger", err, ErrUnknown)
 	w.add(m, noon, w.chain(beta), w.chain(gamma))
+	betaKey, _, err := signingKey(beta.identity)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, pair := range map[string][2]event.Sealed{
-		"the same twice":   {a, a},
-		"other versions":   {a, w.report(beta, 8, 2)},
-		"other signers":    {a, w.report(gamma, 7, 2)},
-		"another's words":  {a, {Body: w.report(gamma, 7, 2).Body, Signer: beta.id, Signature: w.report(gamma, 7, 2).Signature}},
-		"broken signature": {a, {Body: b.Body, Signer: beta.id, Signature: a.Signature}},
+		"a report on another": {a, seal(betaKey, beta.id, w.report(gamma, 7, 2).Body)},
+		"the same twice":      {a, a},
+		"other versions":      {a, w.report(beta, 8, 2)},
+		"other signers":       {a, w.report(gamma, 7, 2)},
+		"another's words":     {a, {Body: w.report(gamma, 7, 2).Body, Signer: beta.id, Signature: w.report(gamma, 7, 2).Signature}},
+		"broken signature":    {a, {Body: b.Body, Signer: beta.id, Signature: a.Signature}},
 	} {
 		if _, err := m.Fault(pair[0], pair[1]); err == nil {
 			t.Errorf("%s: a fault", name)
