@@ -20,7 +20,8 @@ type Effect struct {
 //
 // A document is taken for what it is worth by itself: the chain of a revoked
 // node too, so that the order of arrival does not matter and everybody can tell
-// a revoked node from an unknown one.
+// a revoked node from an unknown one. Bounds alone depend on the order: what finds
+// no room (ErrQuota, ErrFull) has to be fetched again when there is some.
 func (m *Member) Add(now time.Time, document []byte) (Effect, error) {
 	hash := sha256.Sum256(document)
 	m.mu.RLock()
@@ -90,17 +91,8 @@ func (m *Member) takeChain(now time.Time, p papers) error {
 			return fmt.Errorf("node %s of organisation %s: %w: a federation has up to %d members", p.ID, p.Node.Organisation, ErrFull, MaxMembers)
 		}
 	}
-	quota, used := m.newest(p.by).Quota, 0
-	for id, other := range m.nodes {
-		if id != p.ID && other.Node.Organisation == p.Node.Organisation && other.valid(now) == nil {
-			if _, revoked := m.revoked(other); !revoked {
-				used++
-			}
-		}
-	}
-	if used >= quota {
-		return fmt.Errorf("node %s of organisation %s: %w: %d nodes have a valid certificate; revoke one, or have the root grant more",
-			p.ID, p.Node.Organisation, ErrQuota, used)
+	if err := m.checkQuota(now, p); err != nil {
+		return err
 	}
 	if err := m.learn(p.by); err != nil {
 		return err
@@ -110,6 +102,33 @@ func (m *Member) takeChain(now time.Time, p papers) error {
 		m.membership.Chain, m.unsaved = p.chain, true
 	}
 	return nil
+}
+
+// checkQuota refuses a node too many. A certificate that replaces a valid one of
+// the same node is none, also after the root has granted fewer; and one that is
+// revoked or expired uses nothing up.
+func (m *Member) checkQuota(now time.Time, p papers) error {
+	held, known := m.nodes[p.ID]
+	replaces := known && held.Node.Organisation == p.Node.Organisation && m.usesQuota(now, held)
+	if replaces || !m.usesQuota(now, p) {
+		return nil
+	}
+	quota, used := m.newest(p.by).Quota, 0
+	for id, other := range m.nodes {
+		if id != p.ID && other.Node.Organisation == p.Node.Organisation && m.usesQuota(now, other) {
+			used++
+		}
+	}
+	if used >= quota {
+		return fmt.Errorf("node %s of organisation %s: %w: %d nodes have a valid certificate; revoke one, or have the root grant more",
+			p.ID, p.Node.Organisation, ErrQuota, used)
+	}
+	return nil
+}
+
+func (m *Member) usesQuota(now time.Time, p papers) bool {
+	_, revoked := m.revoked(p)
+	return !revoked && p.valid(now) == nil
 }
 
 // learn takes in an organisation's certificate, which comes by itself and in

@@ -20,7 +20,8 @@ type Applicant struct {
 // NewApplicant prepares the redemption of an invitation. The organisation's key
 // is needed where the invitation founds an organisation, and must be nil where
 // it does not. Both keys must be on disk before the request goes out: the
-// invitation is good for no others afterwards.
+// invitation is good for no others afterwards. An identity belongs to one
+// organisation for good, which keeps its consent: moving takes a new one.
 func NewApplicant(inv Invitation, identity crypto.PrivKey, organisation ed25519.PrivateKey) (*Applicant, error) {
 	if err := inv.check(); err != nil {
 		return nil, fmt.Errorf("invitation: %w", err)
@@ -72,7 +73,7 @@ func (a *Applicant) Accept(now time.Time, reply []byte) (Membership, [][]byte, e
 			return fail(err)
 		}
 		if !publicOf(a.organisation).Equal(by.key) {
-			return fail(fmt.Errorf("the certificate is for another key than the organisation's own"))
+			return fail(errors.New("the certificate is for another key than the organisation's own"))
 		}
 		if chain, err = by.issue(a.organisation, Node{ID: a.id, Issuer: true, Consent: a.consent}, now); err != nil {
 			return fail(err)

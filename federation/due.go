@@ -20,7 +20,10 @@ func (m *Member) Due(now time.Time, alive func(id string) bool) ([][]byte, error
 	if m.organisation == nil {
 		return nil, nil
 	}
-	own, renew, state, list := m.due(now)
+	own, renew, state, list, err := m.due(now)
+	if err != nil {
+		return nil, fmt.Errorf("this node cannot certify for its organisation: %w", err)
+	}
 	var documents [][]byte
 	var errs []error
 	tell := func(document []byte, err error) {
@@ -56,12 +59,18 @@ func (m *Member) Due(now time.Time, alive func(id string) bool) ([][]byte, error
 // due finds what there is to do, so that signing holds no lock: the nodes to
 // renew, the number of the root's list to state (0: none), the own list to tell
 // again.
-func (m *Member) due(now time.Time) (own charter, renew []papers, state uint64, list *revocations) {
+func (m *Member) due(now time.Time) (own charter, renew []papers, state uint64, list *revocations, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	own = m.newest(m.nodes[m.id].by)
-	if _, revoked := m.revokedOrganisation(own); revoked || own.valid(now) != nil || !bytes.Equal(own.key, publicOf(m.organisation)) {
-		return own, nil, 0, nil
+	if e, revoked := m.revokedOrganisation(own); revoked {
+		return own, nil, 0, nil, fmt.Errorf("organisation %s: %w on %s: %s", own.Organisation, ErrRevoked, stamp(e.At), e.Reason)
+	}
+	if err := own.valid(now); err != nil {
+		return own, nil, 0, nil, err
+	}
+	if !publicOf(m.organisation).Equal(own.key) {
+		return own, nil, 0, nil, fmt.Errorf("the root has admitted organisation %s with another key since: restore that key here, or join again", own.Organisation)
 	}
 	for _, p := range m.nodes {
 		longer := min(now.Add(nodeLife).Unix(), own.NotAfter) > p.NotAfter
@@ -69,7 +78,7 @@ func (m *Member) due(now time.Time) (own charter, renew []papers, state uint64, 
 			renew = append(renew, p)
 		}
 	}
-	if root, ok := m.lists[Fingerprint(m.root)]; ok && own.Tier == TierAnchor {
+	if root, ok := m.lists[m.rootName]; ok && own.Tier == TierAnchor {
 		stated := m.freshness[own.Organisation]
 		if stated.Number < root.Number || now.Sub(time.Unix(stated.At, 0)) >= stateEvery {
 			state = root.Number
@@ -78,5 +87,5 @@ func (m *Member) due(now time.Time) (own charter, renew []papers, state uint64, 
 	if l, ok := m.lists[own.keyName]; ok && l.ends() < own.ends() {
 		list = &l
 	}
-	return own, renew, state, list
+	return own, renew, state, list, nil
 }

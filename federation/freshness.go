@@ -2,6 +2,7 @@ package federation
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -32,7 +33,7 @@ func signFreshness(key ed25519.PrivateKey, by charter, number uint64, now time.T
 func openFreshness(w witnessed, root ed25519.PublicKey, federation string) (freshness, error) {
 	f := freshness{form: w}
 	if w.Organisation == nil {
-		return f, fmt.Errorf("freshness without the certificate of who states it")
+		return f, errors.New("freshness without the certificate of who states it")
 	}
 	var err error
 	if f.by, err = w.Organisation.open(root, federation); err != nil {
@@ -74,9 +75,9 @@ func (f freshness) valid(now time.Time) error {
 func (m *Member) Fresh(now time.Time) (age time.Duration, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	list, ok := m.lists[Fingerprint(m.root)]
+	list, ok := m.lists[m.rootName]
 	if !ok {
-		return 0, fmt.Errorf("no revocation list of the root has arrived yet: evidence from the network blocks nobody until it has; " +
+		return 0, errors.New("no revocation list of the root has arrived yet: evidence from the network blocks nobody until it has; " +
 			"is there a connection to another member?")
 	}
 	word, agree, ahead := list.Issued, 0, 0

@@ -75,10 +75,10 @@ func (m *Member) Chain(id string) (document []byte, ok bool) {
 }
 
 // After returns documents in their order of arrival here, for a neighbour that
-// has had those up to seq (0: none): up to max bytes but at least one, so ask for
+// has had those up to seq (0: none): up to size bytes but at least one, so ask for
 // MaxDocument or more. It goes on from next.
-func (m *Member) After(seq uint64, max int) (documents [][]byte, next uint64) {
+func (m *Member) After(seq uint64, size int) (documents [][]byte, next uint64) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.pool.after(seq, max)
+	return m.pool.after(seq, size)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
-func member(t testing.TB) *Open {
+func newOpen(t testing.TB) *Open {
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func member(t testing.TB) *Open {
 }
 
 func TestOnlyTheSignersOwnWordsVerify(t *testing.T) {
-	a, b := member(t), member(t)
+	a, b := newOpen(t), newOpen(t)
 	sealed, err := a.Seal([]byte("I saw it"))
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestOnlyTheSignersOwnWordsVerify(t *testing.T) {
 }
 
 func TestSaltsOverlapAfterMidnight(t *testing.T) {
-	o := member(t)
+	o := newOpen(t)
 	for _, c := range []struct {
 		at   string
 		want []string
@@ -94,7 +94,7 @@ func TestSaltsOverlapAfterMidnight(t *testing.T) {
 }
 
 func BenchmarkOpenVerify(b *testing.B) {
-	o := member(b)
+	o := newOpen(b)
 	sealed, err := o.Seal(make([]byte, 200))
 	if err != nil {
 		b.Fatal(err)

@@ -74,9 +74,9 @@ func (p *pool) retire(r *record) {
 	}
 }
 
-// after returns documents that arrived after seq, up to max bytes but at least
+// after returns documents that arrived after seq, up to size bytes but at least
 // one, and the number to go on from.
-func (p *pool) after(seq uint64, max int) (documents [][]byte, next uint64) {
+func (p *pool) after(seq uint64, size int) (documents [][]byte, next uint64) {
 	if seq > p.seq {
 		seq = 0 // of a life before the clock was set back
 	}
@@ -86,12 +86,11 @@ func (p *pool) after(seq uint64, max int) (documents [][]byte, next uint64) {
 		}
 		return 1
 	})
-	size := 0
 	for _, r := range p.order[from:] {
 		if r.out {
 			continue
 		}
-		if size += len(r.document); size > max && len(documents) > 0 {
+		if size -= len(r.document); size < 0 && len(documents) > 0 {
 			return documents, seq
 		}
 		documents, seq = append(documents, r.document), r.seq

@@ -3,7 +3,6 @@ package federation
 import (
 	"crypto/ed25519"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/komondor/komondor/event"
@@ -82,7 +81,7 @@ func (m *Member) certify(now time.Time, o Offer, id string, r redemption) (certi
 		return m.certifyNode(now, id, r)
 	}
 	if len(r.Key) != ed25519.PublicKeySize {
-		return certificates{}, fmt.Errorf("the invitation is for a new organisation: an organisation's key is needed")
+		return certificates{}, errors.New("the invitation is for a new organisation: an organisation's key is needed")
 	}
 	by, err := grant(m.root, m.name, *o.Admission, o.Delegate, r.Key)
 	if err != nil {
@@ -122,7 +121,7 @@ func (m *Member) answer(given certificates) ([]byte, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, key := range []string{
-		documentPrefix + string(KindRevocations) + "/" + Fingerprint(m.root),
+		documentPrefix + string(KindRevocations) + "/" + m.rootName,
 		documentPrefix + string(KindPolicy) + "/",
 	} {
 		r, ok := m.pool.held[key]

@@ -91,6 +91,9 @@ func (l RevocationList) check() error {
 		if e.Serial == 0 && e.Key == "" {
 			return fmt.Errorf("entry on %.64q names neither serial nor key", e.What)
 		}
+		if e.At < 0 || e.At > endOfTime {
+			return fmt.Errorf("entry on %.64q at %d: want Unix seconds", e.What, e.At)
+		}
 		if err := errors.Join(checkText(e.Key, 128), checkText(e.What, 128), checkText(e.Reason, 200)); err != nil {
 			return err
 		}
