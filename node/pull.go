@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
 )
 
 // mark is how far a neighbour's documents have been read.
@@ -27,9 +28,6 @@ type page struct {
 	Next      uint64   `cbor:"2,keyasint"`
 	Documents [][]byte `cbor:"3,keyasint,omitempty"`
 }
-
-// maxPage bounds the documents of one page, in bytes: an answer has 56 KiB.
-const maxPage = 48 << 10
 
 const (
 	// maxPages bounds what is read of one neighbour at a time.
@@ -113,6 +111,6 @@ func (r *registrar) answer(_ context.Context, _ peer.ID, request []byte) ([]byte
 	if q.Epoch != r.epoch {
 		q.After = 0
 	}
-	documents, next := r.member.After(q.After, maxPage)
+	documents, next := r.member.After(q.After, federation.MaxDocument)
 	return event.Encode(page{r.epoch, next, documents})
 }

@@ -18,7 +18,7 @@ func newMember() *cobra.Command {
 		Example: "  komondor member list\n  komondor member show 12D3Koo...\n  komondor member revoke 12D3Koo... --reason 'stolen laptop'",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	cmd.AddCommand(newMemberList(), newMemberShow(), newMemberRevoke(), newMemberRenew())
+	cmd.AddCommand(newMemberList(), newMemberShow(), newMemberRevoke(), newMemberRenew(), newMemberRefresh())
 	return cmd
 }
 

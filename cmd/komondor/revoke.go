@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,12 +35,12 @@ func revoke(cmd *cobra.Command, at *place, k *keys, name, reason string) error {
 	if err := client.Revocations(ctx, &lists); err != nil {
 		return err
 	}
-	now := time.Now().Unix()
-	entry := federation.Entry{What: name, Reason: reason, At: now}
+	now := time.Now()
+	entry := federation.Entry{What: name, Reason: reason, At: now.Unix()}
 	i := slices.IndexFunc(members, func(m control.Member) bool { return m.ID == name })
 	if i >= 0 && members[i].Organisation == s.Federation.Organisation && k.root == "" {
 		entry.Serial, entry.Key = members[i].Serial, name
-		return revokeOwn(cmd, at, k, s.Federation, lists, entry)
+		return revokeOwn(cmd, at, k, s.Federation, lists, entry, now)
 	}
 	root, err := k.rootKey(at.data)
 	if err != nil {
@@ -53,20 +55,28 @@ func revoke(cmd *cobra.Command, at *place, k *keys, name, reason string) error {
 		}
 		entry.Serial = organisation.Admission.Serial
 	}
+	if err := signList(cmd.Context(), client, root, lists, now, entry); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked; all members are being told\n", name)
+	return nil
+}
+
+// signList signs the root's next list and has it told to everybody.
+func signList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.RevocationList, now time.Time, more ...federation.Entry) error {
 	list, ok := federation.Latest(lists, "")
 	if !ok {
 		return errors.New("the root's present revocation list has not arrived here yet: wait until the node has met another, so that the new one continues it")
 	}
-	list.Number, list.Issued, list.Entries = list.Number+1, now, append(list.Entries, entry)
-	document, err := federation.SignRevocations(root, list)
+	document, err := federation.SignRevocations(root, list.Next(now, more...))
 	if err != nil {
 		return err
 	}
-	return submit(cmd, client, document, name)
+	return client.Submit(ctx, document)
 }
 
 // revokeOwn signs the list of this node's organisation.
-func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lists []federation.RevocationList, entry federation.Entry) error {
+func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lists []federation.RevocationList, entry federation.Entry, now time.Time) error {
 	key, err := k.organisationKey(at.data)
 	if err != nil {
 		return err
@@ -80,65 +90,13 @@ func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lis
 	if !ok {
 		list = federation.RevocationList{Federation: f.Name, Issuer: f.Organisation}
 	}
-	list.Number, list.Issued, list.Entries = list.Number+1, entry.At, append(list.Entries, entry)
-	document, err := federation.SignOwnRevocations(key, own.Certificate, list)
+	document, err := federation.SignOwnRevocations(key, own.Certificate, list.Next(now, entry))
 	if err != nil {
 		return err
 	}
-	return submit(cmd, client, document, entry.What)
-}
-
-func submit(cmd *cobra.Command, client *control.Client, document []byte, what string) error {
 	if err := client.Submit(cmd.Context(), document); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked; all members are being told\n", what)
+	fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked; all members are being told\n", entry.What)
 	return nil
-}
-
-func newMemberRenew() *cobra.Command {
-	var at place
-	var k keys
-	var tier string
-	var terms federation.Terms
-	cmd := &cobra.Command{
-		Use: "renew ORGANISATION", Short: "Renew an organisation's certificate, or change its tier or quota", Args: cobra.ExactArgs(1),
-		Long: `Signs a new certificate for an organisation, with the root's key. Nodes' certificates
-renew by themselves; an organisation's lasts a year.`,
-		Example: "  komondor member renew uni-b --root /media/usb/root.key\n  komondor member renew uni-b --tier member --quota 50",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client := at.client()
-			var old certified
-			if err := client.Organisation(cmd.Context(), args[0], &old); err != nil {
-				return err
-			}
-			if terms.Tier = federation.Tier(tier); tier == "" {
-				terms.Tier = old.Admission.Tier
-			}
-			if terms.Quota == 0 {
-				terms.Quota = old.Admission.Quota
-			}
-			root, err := k.rootKey(at.data)
-			if err != nil {
-				return err
-			}
-			document, err := federation.RenewOrganisation(root, old.Certificate, terms, time.Now())
-			if err != nil {
-				return err
-			}
-			if err := client.Submit(cmd.Context(), document); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Organisation %s is certified until %s: %s, up to %d nodes\n", args[0],
-				time.Now().Add(terms.Validity).Local().Format(time.DateOnly), terms.Tier, terms.Quota)
-			return nil
-		},
-	}
-	at.register(cmd)
-	k.register(cmd)
-	f := cmd.Flags()
-	f.StringVar(&tier, "tier", "", "anchor, member or probation (default: as it was)")
-	f.IntVar(&terms.Quota, "quota", 0, "how many nodes it may have (default: as it was)")
-	f.DurationVar(&terms.Validity, "certificate", 365*24*time.Hour, "how long the certificate lasts")
-	return cmd
 }
