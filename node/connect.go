@@ -179,7 +179,12 @@ func (n *Node) connectRegistrar() {
 			}
 		},
 		expired: func() { n.overlay.Expel() },
-		renewed: n.renew,
+		renewed: func() {
+			select {
+			case n.renewed <- struct{}{}:
+			default: // it begins anew already
+			}
+		},
 	}
 	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.pull, n.registrar.doubt
 }

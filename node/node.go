@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"time"
@@ -60,7 +61,8 @@ type Node struct {
 	federation     *federation.Member // nil in an open overlay
 	registrar      *registrar         // likewise
 	privateSources bool               // whether evidence about private addresses may leave this host
-	renew          func()             // begins anew under a new policy
+	renewed        chan struct{}      // has one when there is a new policy
+	end            context.CancelCauseFunc
 
 	allowing sync.Mutex // one change of the allow-list at a time
 }
@@ -100,7 +102,7 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	n.renew = func() { cancel(errNewPolicy) }
+	n.renewed, n.end = make(chan struct{}, 1), cancel
 	me, err := n.identify(ctx)
 	if err != nil {
 		return err
@@ -171,6 +173,7 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	if n.registrar != nil {
 		running.Go(func() error { return n.registrar.run(ctx) })
+		running.Go(func() error { return n.beginAnew(ctx) })
 	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)
@@ -178,6 +181,25 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 			return err
 		}
 		running.Go(func() error { return s.run(ctx, kept) })
+	}
+	return nil
+}
+
+// aMoment passes, once or twice as long, before a node begins anew.
+const aMoment = time.Second
+
+// beginAnew ends the node a moment after a new policy has come: by then it has
+// passed the policy on, and not all members are away at the same time.
+func (n *Node) beginAnew(ctx context.Context) error {
+	select {
+	case <-n.renewed:
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-time.After(aMoment + rand.N(aMoment)):
+		n.end(errNewPolicy)
+	case <-ctx.Done():
 	}
 	return nil
 }
