@@ -140,7 +140,7 @@ func (t Terms) admit(root ed25519.PrivateKey, federation, organisation string, n
 		Federation: federation, Organisation: organisation, Tier: t.Tier, Quota: t.Quota, Serial: newSerial(), Delegate: delegate,
 		NotBefore: now.Unix(), NotAfter: now.Add(t.Validity).Unix(),
 	}
-	if err := errors.Join(checkFederation(federation), t.check(), a.check(federation)); err != nil {
+	if err := errors.Join(checkFederation(federation), a.check(federation)); err != nil {
 		return Signed{}, nil, fmt.Errorf("admit organisation %.64q: %w", organisation, err)
 	}
 	signed, err := admissionDomain.sign(root, a)
@@ -180,7 +180,8 @@ func RenewOrganisation(root ed25519.PrivateKey, old Organisation, terms Terms, n
 	if err != nil {
 		return nil, fmt.Errorf("renew organisation: %w", err)
 	}
-	renewed, err := terms.charter(root, present.Federation, present.Organisation, present.key, now)
+	begins := time.Unix(max(now.Unix(), present.NotBefore+1), 0) // the later one holds
+	renewed, err := terms.charter(root, present.Federation, present.Organisation, present.key, begins)
 	if err != nil {
 		return nil, fmt.Errorf("renew: %w", err)
 	}
