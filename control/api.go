@@ -209,8 +209,9 @@ type Explanation struct {
 	Key      event.Key     `json:"key"`
 	Verdict  string        `json:"verdict"` // why it is or isn't blocked, in a sentence
 	Block    *Block        `json:"block,omitempty"`
-	Never    string        `json:"never,omitempty"` // why it can never be blocked
-	Own      []Evidence    `json:"own"`             // seen here
+	Waiting  *Block        `json:"waiting,omitempty"` // a block that a person has to approve
+	Never    string        `json:"never,omitempty"`   // why it can never be blocked
+	Own      []Evidence    `json:"own"`               // seen here
 	Rules    []Standing    `json:"rules"`
 	Alerts   []Alert       `json:"alerts"`
 	Recent   []event.Event `json:"recent"`
@@ -231,9 +232,10 @@ type Standing struct {
 	Scope     string `json:"scope"`
 	Score     int    `json:"score"`
 	Threshold int    `json:"threshold"`
-	Members   int    `json:"members"`
-	Quorum    int    `json:"quorum"`
-	Crossed   bool   `json:"crossed"`
+	// Organisations are those whose evidence it is; the quorum counts them.
+	Organisations int  `json:"organisations"`
+	Quorum        int  `json:"quorum"`
+	Crossed       bool `json:"crossed"`
 }
 
 // Testimony is what one member has reported.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,10 @@ import (
 )
 
 // fake answers as a node would.
-type fake struct{ alerts chan Alert }
+type fake struct {
+	alerts chan Alert
+	taken  chan []byte // documents and invitations
+}
 
 func (fake) Status() Status           { return Status{Version: "test", Peers: 6} }
 func (fake) Alerts() ([]Alert, error) { return nil, nil }
@@ -54,25 +58,28 @@ func (fake) Explain(_ context.Context, a netip.Addr) (Explanation, error) {
 	return Explanation{Address: a, Verdict: "not blocked"}, nil
 }
 
-func (fake) Approve(_ context.Context, prefixes []netip.Prefix) (all []Block, _ error) {
+func (fake) Approve(_ context.Context, prefixes []netip.Prefix) ([]Block, error) {
+	var approved []Block
 	for _, p := range prefixes {
-		all = append(all, Block{Prefix: p})
+		approved = append(approved, Block{Prefix: p})
 	}
-	return all, nil
+	return approved, nil
 }
 func (fake) Reject(_ context.Context, prefixes []netip.Prefix) (int, error) {
 	return len(prefixes), nil
 }
-func (fake) Members() ([]Member, error)            { return []Member{{ID: "m"}}, nil }
-func (fake) Policy() (json.RawMessage, error)      { return json.RawMessage(`{"version":7}`), nil }
-func (fake) Revocations() (json.RawMessage, error) { return json.RawMessage(`[{"Number":3}]`), nil }
-func (fake) Organisation(name string) (json.RawMessage, error) {
-	return json.RawMessage(`{"name":"` + name + `"}`), nil
+func (fake) Members() ([]Member, error)                        { return []Member{{ID: "one"}}, nil }
+func (fake) Policy() (json.RawMessage, error)                  { return json.RawMessage(`{"version":7}`), nil }
+func (fake) Revocations() (json.RawMessage, error)             { return json.RawMessage(`[]`), nil }
+func (fake) Organisation(name string) (json.RawMessage, error) { return json.Marshal(name) }
+func (f fake) Submit(_ context.Context, document []byte) error {
+	f.taken <- document
+	return nil
 }
-func (fake) Submit(_ context.Context, document []byte) error {
-	return errors.New("submitted " + string(document))
+func (f fake) Deposit(offer []byte) error {
+	f.taken <- offer
+	return errors.New("no room")
 }
-func (fake) Deposit(offer []byte) error { return errors.New("deposited " + string(offer)) }
 
 func serve(t *testing.T) (*Client, fake) {
 	t.Helper()
@@ -81,7 +88,7 @@ func serve(t *testing.T) (*Client, fake) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fake{make(chan Alert)}
+	f := fake{make(chan Alert), make(chan []byte, 10)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- Serve(ctx, l, Local(f)) }()
@@ -125,39 +132,40 @@ func TestClientAndServerAgree(t *testing.T) {
 	if x, err := c.Explain(ctx, netip.MustParseAddr("2001:db8::1")); err != nil || x.Address.String() != "2001:db8::1" {
 		t.Errorf("explain %+v, %v", x, err)
 	}
-	waiting := netip.MustParsePrefix("203.0.113.9/32")
-	if b, err := c.Approve(ctx, waiting); err != nil || len(b) != 1 || b[0].Prefix != waiting {
-		t.Errorf("approve %v, %v", b, err)
-	}
-	if n, err := c.Reject(ctx, waiting, waiting); err != nil || n != 2 {
-		t.Errorf("reject %d, %v", n, err)
-	}
-	if b, err := c.Approve(ctx); err != nil || len(b) != 0 {
-		t.Errorf("approve all: %v, %v", b, err)
-	}
-	if m, err := c.Members(ctx); err != nil || len(m) != 1 || m[0].ID != "m" {
-		t.Errorf("members %v, %v", m, err)
-	}
-	var p struct{ Version int }
-	if err := c.Policy(ctx, &p); err != nil || p.Version != 7 {
-		t.Errorf("policy %v, %v", p, err)
-	}
-	var lists []struct{ Number int }
-	if err := c.Revocations(ctx, &lists); err != nil || len(lists) != 1 || lists[0].Number != 3 {
-		t.Errorf("revocations %v, %v", lists, err)
-	}
-	var o struct{ Name string }
-	if err := c.Organisation(ctx, "uni-b", &o); err != nil || o.Name != "uni-b" {
-		t.Errorf("organisation %v, %v", o, err)
-	}
-	if err := c.Submit(ctx, []byte("\x00raw")); err == nil || err.Error() != "submitted \x00raw" {
-		t.Errorf("submit: %v: want the bytes as they are", err)
-	}
-	if err := c.Deposit(ctx, []byte{1}); err == nil || err.Error() != "deposited \x01" {
-		t.Errorf("deposit: %v", err)
-	}
 	if a, err := c.Alerts(ctx); err != nil || a == nil {
 		t.Errorf("alerts %v, %v: no alerts are an empty list", a, err)
+	}
+
+	both := []netip.Prefix{netip.MustParsePrefix("203.0.113.9/32"), netip.MustParsePrefix("2001:db8::/64")}
+	if b, err := c.Approve(ctx, both...); err != nil || len(b) != 2 || b[1].Prefix != both[1] {
+		t.Errorf("approved %v, %v", b, err)
+	}
+	if b, err := c.Approve(ctx); err != nil || b == nil || len(b) != 0 {
+		t.Errorf("approved %v, %v: no prefix stands for all, and nothing approved is an empty list", b, err)
+	}
+	if n, err := c.Reject(ctx, both[0]); err != nil || n != 1 {
+		t.Errorf("rejected %d, %v", n, err)
+	}
+	if m, err := c.Members(ctx); err != nil || len(m) != 1 || m[0].ID != "one" {
+		t.Errorf("members %v, %v", m, err)
+	}
+	var policy struct{ Version int }
+	if err := c.Policy(ctx, &policy); err != nil || policy.Version != 7 {
+		t.Errorf("policy %+v, %v", policy, err)
+	}
+	var name string
+	if err := c.Organisation(ctx, "a/../b c", &name); err != nil || name != "a/../b c" {
+		t.Errorf("organisation %q, %v: a name must not be read as a path", name, err)
+	}
+	document := []byte{0xa2, 0, '\r', '\n', 0xff}
+	if err := c.Submit(ctx, document); err != nil || !bytes.Equal(<-f.taken, document) {
+		t.Errorf("the document came as another, or not at all: %v", err)
+	}
+	if err := c.Deposit(ctx, document); err == nil || err.Error() != "no room" || !bytes.Equal(<-f.taken, document) {
+		t.Errorf("deposit: %v", err)
+	}
+	if err := c.Submit(ctx, make([]byte, maxBody+1)); err == nil || len(f.taken) != 0 {
+		t.Errorf("a document of %d bytes: %v", maxBody+1, err)
 	}
 
 	following, stop := context.WithCancel(ctx)
@@ -218,11 +226,11 @@ func TestPublicIsReadOnlyAndNotRebindable(t *testing.T) {
 		{"POST", "/allowed?entry=203.0.113.9", "", 405},
 		{"GET", "/explain?address=nonsense", "", 400},
 		{"GET", "/secrets", "", 404},
-		{"GET", "/members", "", 200},
-		{"GET", "/policy", "", 404}, // it holds the federation's seed
+		{"GET", "/policy", "", 404}, // it holds the seed that members alone know
+		{"GET", "/revocations", "", 404},
+		{"POST", "/waiting", "", 404},
 		{"POST", "/documents", "", 404},
 		{"POST", "/invitations", "", 404},
-		{"POST", "/waiting", "", 404},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, s.URL+c.path, nil)
 		if err != nil {
@@ -247,13 +255,15 @@ func FuzzLocal(f *testing.F) {
 	f.Add("POST", "/blocks", `{"prefix":"203.0.113.9/32"}`)
 	f.Add("DELETE", "/blocks?prefix=nonsense", "")
 	f.Add("POST", "/allowed?entry=%zz", "{")
-	h := Local(fake{alerts: make(chan Alert)})
+	f.Add("POST", "/waiting", `["203.0.113.9/32"]`)
+	f.Add("POST", "/documents", "not CBOR")
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		req, err := http.NewRequest(method, "http://node"+path, strings.NewReader(body))
 		if err != nil || strings.Contains(path, "follow") {
 			return
 		}
 		w := httptest.NewRecorder()
+		h := Local(fake{make(chan Alert), make(chan []byte, 1)})
 		h.ServeHTTP(w, req)
 		if w.Code >= 500 {
 			t.Errorf("%s %q: %d", method, path, w.Code)

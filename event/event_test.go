@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -88,6 +89,9 @@ func TestKinds(t *testing.T) {
 	} {
 		if got := kind.Severity(); got != want {
 			t.Errorf("%s weighs %d points, want %d", kind, got, want)
+		}
+		if listed := slices.Contains(Kinds(), kind); listed != (want != 0) {
+			t.Errorf("%s is on the list: %v", kind, listed)
 		}
 	}
 }

@@ -27,6 +27,15 @@ const (
 	ScanPort Kind = "scan.port" // an IDS saw a port scan or sweep
 )
 
+// Kinds returns the list.
+func Kinds() []Kind {
+	return []Kind{
+		SSHLoginFailed, SSHPAMFailed, SSHUserInvalid, SSHUserRefused, SSHTriesExceeded, SSHPenalty,
+		SSHPreauthClosed, SSHPreauthTimeout, SSHProtocol, SSHLoginAccepted,
+		IDSHigh, IDSMedium, IDSLow, IDSInfo, ScanPort,
+	}
+}
+
 // Severity returns the kind's default points, which a federation's policy can
 // override. The kinds that prove intent most weigh most; an unknown kind has none.
 func (k Kind) Severity() int {

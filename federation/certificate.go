@@ -180,7 +180,8 @@ func RenewOrganisation(root ed25519.PrivateKey, old Organisation, terms Terms, n
 	if err != nil {
 		return nil, fmt.Errorf("renew organisation: %w", err)
 	}
-	renewed, err := terms.charter(root, present.Federation, present.Organisation, present.key, now)
+	begins := time.Unix(max(now.Unix(), present.NotBefore+1), 0) // the later one holds
+	renewed, err := terms.charter(root, present.Federation, present.Organisation, present.key, begins)
 	if err != nil {
 		return nil, fmt.Errorf("renew: %w", err)
 	}

@@ -199,3 +199,6 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	return nil
 }
+
+// aMoment passes, once or twice as long, before a node begins anew.
+const aMoment = time.Second

@@ -2,10 +2,12 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
@@ -55,6 +57,20 @@ func Lawful(p federation.Policy) (correlate.Rules, error) {
 		}
 		return k.Severity()
 	})
+}
+
+// CheckPolicy says what nodes could not follow, before a policy is signed: they
+// would go on without it, and say so only in their logs.
+func CheckPolicy(p federation.Policy) error {
+	_, errRules := Lawful(p)
+	_, errAllow := block.NewNever(block.NeverOptions{Allow: p.Allow})
+	errs := []error{errRules, errAllow}
+	for kind := range p.Severities {
+		if !slices.Contains(event.Kinds(), kind) {
+			errs = append(errs, fmt.Errorf("severities: there is no kind %q; there are %v", kind, event.Kinds()))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func override(value *int, by int) {

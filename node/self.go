@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,25 @@ func (n *Node) identify(ctx context.Context) (self, error) {
 		return me, err
 	}
 	me.member, me.bootstrap = me.federation, ms.Bootstrap
-	return me, nil
+	if joined && c.Invitation != "" {
+		err = n.superfluous(ms, me.federation.Organisation(me.federation.Member()))
+	}
+	return me, err
+}
+
+// superfluous looks at the invitation of a node that is a member already. It may
+// be the one that made it a member: a service is started with it again and again.
+func (n *Node) superfluous(ms federation.Membership, organisation string) error {
+	invitation, err := federation.ParseInvitation(n.config.Invitation)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(invitation.Root, ms.Root) || invitation.Organisation != organisation {
+		return fmt.Errorf("the invitation is to organisation %s of federation %s, and %s belongs to organisation %s of federation %s: use another --data",
+			invitation.Organisation, invitation.Federation, n.config.Data, organisation, ms.Federation)
+	}
+	n.config.Log.Info("this node is a member already: the invitation was not used")
+	return nil
 }
 
 // public reports whether the node listens at an address that the Internet

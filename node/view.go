@@ -117,7 +117,8 @@ func (n *Node) Unblock(ctx context.Context, prefix netip.Prefix) error {
 
 // Approve blocks what waits for a person, under the prefixes named or all.
 func (n *Node) Approve(ctx context.Context, prefixes []netip.Prefix) ([]control.Block, error) {
-	approved, err := n.blocks.Approve(ctx, time.Now(), prefixes...)
+	now := time.Now()
+	approved, err := n.blocks.Approve(ctx, now, n.waiting(now, prefixes)...)
 	var shown []control.Block
 	for _, b := range approved {
 		shown = append(shown, control.Block(b))
@@ -127,7 +128,22 @@ func (n *Node) Approve(ctx context.Context, prefixes []netip.Prefix) ([]control.
 
 // Reject drops what waits for a person, and returns how many there were.
 func (n *Node) Reject(ctx context.Context, prefixes []netip.Prefix) (int, error) {
-	return n.blocks.Reject(ctx, time.Now(), prefixes...)
+	now := time.Now()
+	return n.blocks.Reject(ctx, now, n.waiting(now, prefixes)...)
+}
+
+// waiting is which blocks a person means who has named none: all that wait.
+func (n *Node) waiting(now time.Time, named []netip.Prefix) []netip.Prefix {
+	if len(named) > 0 {
+		return named
+	}
+	var all []netip.Prefix
+	for _, b := range n.blocks.List(now) {
+		if b.State == block.Waiting {
+			all = append(all, b.Prefix)
+		}
+	}
+	return all
 }
 
 // FlushBlocks ends all blocks and returns how many there were.

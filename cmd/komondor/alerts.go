@@ -24,8 +24,8 @@ func newAlerts() *cobra.Command {
 			if follow {
 				return at.client().Follow(cmd.Context(), func(a control.Alert) error {
 					return p.value(w, a, func(w io.Writer) error {
-						_, err := fmt.Fprintf(w, "%s  %s  %s  score %d from %d observations at %d sensors: %s\n",
-							a.Raised.Local().Format(time.TimeOnly), a.Rule, a.Key, a.Score, a.Count, len(a.Sensors), printable(a.Action))
+						_, err := fmt.Fprintf(w, "%s  %s  %s  %s  score %d from %d observations at %d sensors: %s\n",
+							a.Raised.Local().Format(time.TimeOnly), scope(a), a.Rule, a.Key, a.Score, a.Count, len(a.Sensors), printable(a.Action))
 						return err
 					})
 				})
@@ -43,6 +43,14 @@ func newAlerts() *cobra.Command {
 	return cmd
 }
 
+// scope marks what others without certificates have said.
+func scope(a control.Alert) string {
+	if a.Open {
+		return a.Scope + " (open)"
+	}
+	return a.Scope
+}
+
 func printAlerts(w io.Writer, alerts []control.Alert) error {
 	if len(alerts) == 0 {
 		_, err := fmt.Fprintln(w, "No alerts.")
@@ -50,7 +58,7 @@ func printAlerts(w io.Writer, alerts []control.Alert) error {
 	}
 	var rows [][]string
 	for _, a := range alerts {
-		rows = append(rows, []string{a.Last.Local().Format(time.DateTime), a.Level, a.Rule, a.Key.String(), a.Scope,
+		rows = append(rows, []string{a.Last.Local().Format(time.DateTime), a.Level, a.Rule, a.Key.String(), scope(a),
 			strconv.Itoa(a.Score), strconv.FormatUint(a.Count, 10), strconv.Itoa(len(a.Sensors)), a.Action})
 	}
 	return table(w, bold(w, "LAST")+"\tLEVEL\tRULE\tKEY\tSCOPE\tSCORE\tCOUNT\tSENSORS\tACTION", rows)

@@ -20,6 +20,7 @@ func newAllow() *cobra.Command {
 
 func newAllowAdd() *cobra.Command {
 	var at place
+	var p printer
 	var note string
 	cmd := &cobra.Command{
 		Use: "add ENTRY", Short: "Add an address, prefix or host name; a block that it forbids ends", Args: cobra.ExactArgs(1),
@@ -28,17 +29,23 @@ func newAllowAdd() *cobra.Command {
 			if err := at.client().Allow(cmd.Context(), args[0], note); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s will never be blocked\n", args[0])
-			return nil
+			return p.done(cmd.OutOrStdout(), entry{args[0]}, args[0]+" will never be blocked")
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	cmd.Flags().StringVar(&note, "note", "", "why, for the list")
 	return cmd
 }
 
+// entry says which entry of the list was changed.
+type entry struct {
+	Entry string `json:"entry"`
+}
+
 func newAllowRemove() *cobra.Command {
 	var at place
+	var p printer
 	cmd := &cobra.Command{
 		Use: "remove ENTRY", Short: "Take an entry out again", Args: cobra.ExactArgs(1),
 		Example: "  komondor allow remove admin.example.net",
@@ -46,11 +53,11 @@ func newAllowRemove() *cobra.Command {
 			if err := at.client().Disallow(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s may be blocked again\n", args[0])
-			return nil
+			return p.done(cmd.OutOrStdout(), entry{args[0]}, args[0]+" may be blocked again")
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
@@ -28,13 +29,13 @@ what waits, and why.`,
 			if err != nil {
 				return err
 			}
-			if p.json {
-				return jsonLine(cmd.OutOrStdout(), blocks)
-			}
-			for _, b := range blocks {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s until %s\n", b.Prefix, b.State, b.Until.Local().Format(time.DateTime))
-			}
-			return nothing(len(blocks))
+			err = p.value(cmd.OutOrStdout(), blocks, func(w io.Writer) error {
+				for _, b := range blocks {
+					fmt.Fprintf(w, "%s %s until %s\n", b.Prefix, b.State, b.Until.Local().Format(time.DateTime))
+				}
+				return nil
+			})
+			return errors.Join(err, nothing(len(blocks)))
 		},
 	}
 	at.register(cmd)
@@ -45,6 +46,7 @@ what waits, and why.`,
 
 func newReject() *cobra.Command {
 	var at place
+	var p printer
 	var all bool
 	cmd := &cobra.Command{
 		Use: "reject ADDRESS|PREFIX...", Short: "Drop what waits for a person; only newer evidence asks again", Args: cobra.ArbitraryArgs,
@@ -58,11 +60,14 @@ func newReject() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d rejected\n", n)
-			return nothing(n)
+			did := struct {
+				Rejected int `json:"rejected"`
+			}{n}
+			return errors.Join(p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%d rejected", n)), nothing(n))
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "all that waits")
 	return cmd
 }

@@ -43,11 +43,7 @@ func newBlockAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if p.json {
-				return jsonLine(cmd.OutOrStdout(), b)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %s until %s\n", b.Prefix, b.State, b.Until.Local().Format(time.DateTime))
-			return nil
+			return p.done(cmd.OutOrStdout(), b, fmt.Sprintf("%s %s until %s", b.Prefix, b.State, b.Until.Local().Format(time.DateTime)))
 		},
 	}
 	at.register(cmd)
@@ -59,6 +55,7 @@ func newBlockAdd() *cobra.Command {
 
 func newBlockRemove() *cobra.Command {
 	var at place
+	var p printer
 	cmd := &cobra.Command{
 		Use: "remove ADDRESS|PREFIX", Short: "End a block", Args: cobra.ExactArgs(1),
 		Example: "  komondor block remove 203.0.113.9",
@@ -70,16 +67,20 @@ func newBlockRemove() *cobra.Command {
 			if err := at.client().Unblock(cmd.Context(), prefix); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is not blocked any more\n", prefix)
-			return nil
+			did := struct {
+				Prefix netip.Prefix `json:"prefix"`
+			}{prefix}
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%s is not blocked any more", prefix))
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	return cmd
 }
 
 func newBlockFlush() *cobra.Command {
 	var at place
+	var p printer
 	var tableName string
 	cmd := &cobra.Command{
 		Use: "flush", Short: "End all blocks; works without a running node", Args: cobra.NoArgs,
@@ -96,11 +97,14 @@ func newBlockFlush() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d blocks ended; %s\n", ended, done)
-			return nil
+			did := struct {
+				Ended int `json:"ended"`
+			}{ended}
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%d blocks ended; %s", ended, done))
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	cmd.Flags().StringVar(&tableName, "table", "komondor", "the nftables `table` that the node used")
 	return cmd
 }

@@ -20,9 +20,10 @@ func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain LINE|ADDRESS", Short: "Say what becomes of a log line, or why an address is or isn't blocked", Args: cobra.ExactArgs(1),
 		Long: `For a log line: which parser reads it, which event it is, which keys its evidence
-meets at and which rules count it. This needs no node.
+meets at and which rules count it. This needs no node, so the rules are the
+built-in ones and the place is that in an open overlay; a federation has others.
 For an address: what the running node knows of it, how far that is from every
-threshold, and why it is or isn't blocked.`,
+threshold, and why it is or isn't blocked, or waits for a person.`,
 		Example: "  komondor explain 'Nov 22 03:15:12 host sshd[18754]: Invalid user admin from 203.0.113.10 port 39445'\n  komondor explain 203.0.113.10",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w := cmd.OutOrStdout()
@@ -54,7 +55,7 @@ func printLine(w io.Writer, x node.Line) error {
 	fmt.Fprintf(w, "parser  %s\n", x.Format)
 	fmt.Fprintf(w, "event   %s\n", printable(x.Why))
 	for _, k := range x.Keys {
-		fmt.Fprintf(w, "key     %s\n        at %s… today\n", printable(k.Key.String()), k.Hash[:16])
+		fmt.Fprintf(w, "key     %s\n        at %s… today, in an open overlay\n", printable(k.Key.String()), k.Hash[:16])
 		for _, r := range k.Rules {
 			fmt.Fprintf(w, "  rule  %s: adds %s; needs %s at home, %s over the federation\n", r.Name, r.Adds, r.Home, r.Federation)
 		}
@@ -66,6 +67,9 @@ func printAddress(w io.Writer, x control.Explanation) error {
 	fmt.Fprintf(w, "%s  %s\n", bold(w, x.Address.String()), printable(x.Verdict))
 	if x.Never != "" {
 		fmt.Fprintf(w, "never blocked: %s\n", x.Never)
+	}
+	if x.Waiting != nil {
+		fmt.Fprintf(w, "decide: komondor approve %[1]s, or komondor reject %[1]s\n", x.Waiting.Prefix)
 	}
 	var rows [][]string
 	add := func(who string, kinds []control.Evidence) {
@@ -89,10 +93,10 @@ func printAddress(w io.Writer, x control.Explanation) error {
 		if s.Crossed {
 			state = "CROSSED"
 		}
-		rows = append(rows, []string{s.Rule, s.Scope, fmt.Sprintf("%d of %d", s.Score, s.Threshold), fmt.Sprintf("%d of %d", s.Members, s.Quorum), state})
+		rows = append(rows, []string{s.Rule, s.Scope, fmt.Sprintf("%d of %d", s.Score, s.Threshold), fmt.Sprintf("%d of %d", s.Organisations, s.Quorum), state})
 	}
 	fmt.Fprintln(w)
-	if err := table(w, bold(w, "RULE")+"\tSCOPE\tSCORE\tMEMBERS\t", rows); err != nil {
+	if err := table(w, bold(w, "RULE")+"\tSCOPE\tSCORE\tORGANISATIONS\t", rows); err != nil {
 		return err
 	}
 	if len(x.Alerts) > 0 {

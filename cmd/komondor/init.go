@@ -11,6 +11,7 @@ import (
 
 func newInit() *cobra.Command {
 	var data, name, organisation string
+	var p printer
 	var pass passphrase
 	cmd := &cobra.Command{
 		Use: "init", Short: "Found a federation: its root, its first organisation and its first node", Args: cobra.NoArgs,
@@ -37,9 +38,15 @@ Commands that need it take --root FILE.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Federation %s is founded. Its root has the fingerprint\n  %s\nTake %s offline, and keep a second copy of it.\nRun the first node: komondor join --data %s\n",
-				name, fingerprint, filepath.Join(data, "root.key"), data)
-			return nil
+			did := struct {
+				Federation   string `json:"federation"`
+				Organisation string `json:"organisation"`
+				Fingerprint  string `json:"fingerprint"` // of the root's key
+				Root         string `json:"root"`        // the file with the root's key
+			}{name, organisation, fingerprint, filepath.Join(data, "root.key")}
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Federation %s is founded. Its root has the fingerprint\n  %s\n"+
+				"Run the first node: komondor join --data %s\nInvite the others while it runs: komondor invite --organisation NAME --data %s\n"+
+				"Then take %s offline, and keep a second copy of it.", name, fingerprint, data, data, did.Root))
 		},
 	}
 	f := cmd.Flags()
@@ -47,5 +54,6 @@ Commands that need it take --root FILE.`,
 	f.StringVar(&name, "federation", "", "the federation's `name`: lower-case letters, digits, - _ .")
 	f.StringVar(&organisation, "organisation", "", "the first organisation's `name`")
 	pass.register(cmd)
+	p.register(cmd)
 	return cmd
 }

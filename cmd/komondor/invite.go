@@ -25,6 +25,7 @@ const (
 
 func newInvite() *cobra.Command {
 	var at place
+	var p printer
 	var k keys
 	var organisation, tier string
 	var terms federation.Terms
@@ -47,21 +48,22 @@ The tenth organisation raises a quorum of two to three.`,
 				return usageError{errors.New("say whom to invite: --organisation NAME")}
 			}
 			terms.Tier = federation.Tier(tier)
-			return invite(cmd, &at, &k, organisation, terms, valid)
+			return invite(cmd, &at, &p, &k, organisation, terms, valid)
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	k.register(cmd)
 	f := cmd.Flags()
 	f.StringVar(&organisation, "organisation", "", "the `name` of the organisation")
-	f.StringVar(&tier, "tier", string(federation.TierMember), "of a new organisation: `member`, anchor (its word keeps the revocation list fresh) or probation (no vote)")
+	f.StringVar(&tier, "tier", string(federation.TierMember), "`tier` of a new organisation: member, anchor (its word keeps the revocation list fresh) or probation (no vote)")
 	f.IntVar(&terms.Quota, "quota", 20, "how many nodes a new organisation may have")
 	f.DurationVar(&terms.Validity, "certificate", 365*24*time.Hour, "how long a new organisation's certificate lasts")
 	f.DurationVar(&valid, "valid", 24*time.Hour, "how long the invitation can be redeemed")
 	return cmd
 }
 
-func invite(cmd *cobra.Command, at *place, k *keys, organisation string, terms federation.Terms, valid time.Duration) error {
+func invite(cmd *cobra.Command, at *place, p *printer, k *keys, organisation string, terms federation.Terms, valid time.Duration) error {
 	ctx, client, now := cmd.Context(), at.client(), time.Now()
 	s, err := client.Status(ctx)
 	switch {
@@ -101,7 +103,15 @@ func invite(cmd *cobra.Command, at *place, k *keys, organisation string, terms f
 	if err := client.Deposit(ctx, data); err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), invitation)
+	did := struct {
+		Invitation   string    `json:"invitation"`
+		Organisation string    `json:"organisation"`
+		Founds       bool      `json:"founds"` // a new organisation, or a further node of one
+		Expires      time.Time `json:"expires"`
+	}{invitation.String(), organisation, invitation.Founds, time.Unix(invitation.Expires, 0).UTC()}
+	if err := p.done(cmd.OutOrStdout(), did, did.Invitation); err != nil {
+		return err
+	}
 	what := "a further node of " + organisation
 	if invitation.Founds {
 		what = fmt.Sprintf("organisation %s (%s, up to %d nodes)", organisation, terms.Tier, terms.Quota)
@@ -122,7 +132,7 @@ func unknown(ctx context.Context, client *control.Client, organisation string) e
 	}
 	for _, m := range members {
 		if m.Organisation == organisation && m.State == "valid" {
-			return fmt.Errorf("organisation %s is admitted already: a further node of it is invited at its own first node", organisation)
+			return fmt.Errorf("organisation %s is admitted already: a further node of it is invited on its own first node, which has its key", organisation)
 		}
 	}
 	return nil

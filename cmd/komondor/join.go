@@ -37,7 +37,8 @@ func newJoin() *cobra.Command {
 		Short: "Run a node: redeem an invitation, go on as a member, or run in an open lab",
 		Long: `Runs a node until it is interrupted. The first time, an INVITATION that a member has
 made (` + "`komondor invite`" + `) is redeemed for a certificate; from then on, and on the
-node that founded the federation (` + "`komondor init`" + `), the data directory says all.
+node that founded the federation (` + "`komondor init`" + `), the data directory says all,
+and an invitation is not used.
 
 BOOTSTRAP are addresses of nodes to join by (` + "`komondor status`" + ` shows a node's
 addresses). A member has those of its invitation, and remembers others; in an
@@ -49,7 +50,7 @@ Every flag can stand in the configuration file under its own name, for instance
 "listen: [/ip4/0.0.0.0/tcp/4001]"; flags on the command line win. Formats for
 --read:
 ` + formats(),
-		Example: `  komondor join komondor-invitation-... --read sshd=/var/log/auth.log
+		Example: `  komondor join komondor-invitation-... --data /var/lib/komondor --read sshd=/var/log/auth.log
   komondor join --read sshd=/var/log/auth.log --network approve
   komondor join --open --data /tmp/a --listen /ip4/127.0.0.1/tcp/4001 --read sshd=/var/log/auth.log --block observe
   komondor join --open /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo... --data /tmp/b --listen /ip4/127.0.0.1/tcp/4002 --block observe`,
@@ -133,8 +134,9 @@ func greet(w io.Writer, s control.Status) {
 		fmt.Fprintf(w, "Others join by\n  komondor join --open %s ...\n", strings.Join(s.Node.Addresses, " "))
 		return
 	}
-	fmt.Fprintf(w, "Federation %s, organisation %s: %s\nOthers join by an invitation: komondor invite --organisation NAME\n",
-		s.Federation.Name, s.Federation.Organisation, s.Federation.Safety)
+	// It has met nobody yet, so it cannot say how safe the federation is.
+	fmt.Fprintf(w, "Organisation %s of federation %s; `komondor status` says whom it has met, and how safe that is.\nOthers join by an invitation: komondor invite --organisation NAME\n",
+		s.Federation.Organisation, s.Federation.Name)
 }
 
 // formats lists what --read and --format know.

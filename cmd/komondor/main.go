@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/federation"
 )
 
 // version is set by the linker.
@@ -46,6 +47,9 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "komondor: %v\n", err)
 		return exitUsage
 	}
+	if errors.Is(err, federation.ErrPassphrase) {
+		err = fmt.Errorf("%w: name a file that holds it with --passphrase-file FILE, or set KOMONDOR_PASSPHRASE", err)
+	}
 	fmt.Fprintf(os.Stderr, "komondor: %v\n", err)
 	if errors.Is(err, control.ErrNoNode) {
 		return exitNoNode
@@ -66,8 +70,9 @@ that are nearest to it, and blocks at every participant what that participant's
 own policy accepts.
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no node answers.
-NO_COLOR is respected. Every command that prints has --json.`,
-		Example: `  komondor join --open --data /tmp/k --listen /ip4/127.0.0.1/tcp/4001 --read sshd=/var/log/auth.log --block observe
+NO_COLOR is respected. Every command that answers has --json.`,
+		Example: `  komondor init --federation example-net --organisation uni-a      # found a federation, or be invited to one
+  komondor join --read sshd=/var/log/auth.log                       # run a node
   komondor status
   komondor explain 203.0.113.9`,
 		Version:       version,

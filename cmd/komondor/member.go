@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,8 +14,8 @@ import (
 
 func newMember() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "member", Short: "Show the federation's members, and put one out", Args: cobra.NoArgs,
-		Example: "  komondor member list\n  komondor member show 12D3Koo...\n  komondor member revoke 12D3Koo... --reason 'stolen laptop'",
+		Use: "member", Short: "Show the federation's members, put one out, renew one", Args: cobra.NoArgs,
+		Example: "  komondor member list\n  komondor member show 12D3Koo...\n  komondor member revoke 12D3Koo... --reason 'stolen laptop' --yes",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	cmd.AddCommand(newMemberList(), newMemberShow(), newMemberRevoke(), newMemberRenew(), newMemberRefresh())
@@ -44,14 +44,14 @@ func newMemberList() *cobra.Command {
 func printMembers(w io.Writer, members []control.Member) error {
 	var rows [][]string
 	for _, m := range members {
-		note := ""
-		if m.Issuer {
-			note = "certifies its organisation's nodes"
-		}
+		var notes []string
 		if m.Self {
-			note = "this node; " + note
+			notes = append(notes, "this node")
 		}
-		rows = append(rows, []string{m.Organisation, m.Tier, m.ID, m.State, m.Until.Local().Format(time.DateTime), note})
+		if m.Issuer {
+			notes = append(notes, "certifies its organisation's nodes")
+		}
+		rows = append(rows, []string{m.Organisation, m.Tier, m.ID, m.State, m.Until.Local().Format(time.DateTime), strings.Join(notes, "; ")})
 	}
 	return table(w, bold(w, "ORGANISATION")+"\tTIER\tNODE\tSTATE\tCERTIFICATE UNTIL\tNOTE", rows)
 }
@@ -72,12 +72,15 @@ func newMemberShow() *cobra.Command {
 				return unknownMember(args[0])
 			}
 			return p.value(cmd.OutOrStdout(), members, func(w io.Writer) error {
-				for _, m := range members {
+				for i, m := range members {
+					if i > 0 {
+						fmt.Fprintln(w)
+					}
 					rows := [][]string{
 						{"organisation", m.Organisation + ", " + m.Tier},
 						{"state", m.State},
-						{"votes", fmt.Sprint(m.Votes)},
-						{"issuer", fmt.Sprint(m.Issuer)},
+						{"votes", yes(m.Votes)},
+						{"certifies nodes", yes(m.Issuer)},
 						{"member since", m.Since.Local().Format(time.DateTime)},
 						{"certificate", fmt.Sprintf("serial %d, until %s", m.Serial, m.Until.Local().Format(time.DateTime))},
 					}
@@ -97,36 +100,13 @@ func newMemberShow() *cobra.Command {
 	return cmd
 }
 
-func unknownMember(name string) error {
-	return fmt.Errorf("no node and no organisation %q is known here; `komondor member list` shows them", name)
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
-func newMemberRevoke() *cobra.Command {
-	var at place
-	var k keys
-	var reason string
-	var yes bool
-	cmd := &cobra.Command{
-		Use: "revoke NODE|ORGANISATION", Short: "Put a node or an organisation out, for good", Args: cobra.ExactArgs(1),
-		Long: `Revokes the certificate of a node of this node's own organisation, signed with the
-organisation's key; or that of a whole organisation, or of any node, signed with the
-root's (root.key in the data directory, or --root FILE). Everybody hears of it at once: connections
-end, its evidence no longer counts, and blocks end that rested on it.
-
-A revocation cannot be taken back. A node that was revoked comes back under a new
-identity only, by a new invitation.`,
-		Example: `  komondor member revoke 12D3Koo... --reason 'stolen laptop' --yes
-  komondor member revoke uni-b --reason 'left the federation' --root /media/usb/root.key --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !yes {
-				return usageError{errors.New("a revocation cannot be taken back: say --yes")}
-			}
-			return revoke(cmd, &at, &k, args[0], reason)
-		},
-	}
-	at.register(cmd)
-	k.register(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for all members to read")
-	cmd.Flags().BoolVar(&yes, "yes", false, "yes, for good")
-	return cmd
+func unknownMember(name string) error {
+	return fmt.Errorf("no node and no organisation %q is known here; `komondor member list` shows them", name)
 }

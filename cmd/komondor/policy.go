@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
 )
@@ -29,7 +32,7 @@ func newPolicy() *cobra.Command {
 type terms struct {
 	Quorum     int                        `json:"quorum"`
 	Rules      map[string]federation.Rule `json:"rules,omitempty"`
-	Severities map[string]int             `json:"severities,omitempty"`
+	Severities map[event.Kind]int         `json:"severities,omitempty"`
 	Share      federation.Share           `json:"share"`
 	Allow      []string                   `json:"allow,omitempty"`
 }
@@ -45,10 +48,16 @@ func newPolicyShow() *cobra.Command {
 			if err := at.client().Policy(cmd.Context(), &policy); err != nil {
 				return err
 			}
-			policy.Seed = nil // it is the members' secret
-			return p.value(cmd.OutOrStdout(), policy, func(w io.Writer) error {
-				fmt.Fprintf(w, "# policy %d of federation %s, signed %s\n", policy.Version, policy.Federation, time.Unix(policy.Issued, 0).Local().Format(time.DateTime))
-				return writeTerms(w, policy)
+			shown := struct { // without the seed, which is the members' secret
+				Federation string    `json:"federation"`
+				Version    uint64    `json:"version"`
+				Issued     time.Time `json:"issued"`
+				terms
+			}{policy.Federation, policy.Version, time.Unix(policy.Issued, 0).UTC(),
+				terms{policy.Quorum, policy.Rules, policy.Severities, policy.Share, policy.Allow}}
+			return p.value(cmd.OutOrStdout(), shown, func(w io.Writer) error {
+				fmt.Fprintf(w, "# policy %d of federation %s, signed %s\n", shown.Version, shown.Federation, shown.Issued.Local().Format(time.DateTime))
+				return shown.write(w)
 			})
 		},
 	}
@@ -57,17 +66,10 @@ func newPolicyShow() *cobra.Command {
 	return cmd
 }
 
-// writeTerms goes over JSON, which has the field names.
-func writeTerms(w io.Writer, policy federation.Policy) error {
-	data, err := json.Marshal(policy)
+// write goes over JSON, which has the field names.
+func (t terms) write(w io.Writer) error {
+	data, err := json.Marshal(t)
 	if err != nil {
-		return err
-	}
-	var t terms
-	if err := json.Unmarshal(data, &t); err != nil {
-		return err
-	}
-	if data, err = json.Marshal(t); err != nil {
 		return err
 	}
 	var values map[string]any
@@ -79,12 +81,13 @@ func writeTerms(w io.Writer, policy federation.Policy) error {
 
 func newPolicySign() *cobra.Command {
 	var at place
+	var p printer
 	var k keys
 	cmd := &cobra.Command{
 		Use: "sign FILE", Short: "Sign the policy in a YAML file as the next version, and tell everybody", Args: cobra.ExactArgs(1),
 		Long: `Signs a policy with the root's key as the version after the present one, and spreads it.
-All nodes begin anew under it within seconds. FILE has what ` + "`komondor policy show`" + `
-prints:
+All nodes begin anew under it within seconds, and while one does, its control socket does
+not answer. FILE has what ` + "`komondor policy show`" + ` prints:
 
   quorum: 3                 # organisations that an alert needs
   rules:                    # by name, where they differ from the built-in ones
@@ -94,7 +97,9 @@ prints:
   share: {private_sources: false}
   allow: [198.51.100.0/24, mirror.example.net]   # never blocked by any member
 
-Every node can be stricter for itself (--network, --quorum), none can be laxer.`,
+What FILE leaves out is as without a policy: it is the whole policy, not a change to
+the present one. Every node can be stricter for itself (--network, --quorum), none can
+be laxer.`,
 		Example: "  komondor policy sign policy.yaml --root /media/usb/root.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := at.client()
@@ -117,11 +122,14 @@ Every node can be stricter for itself (--network, --quorum), none can be laxer.`
 			if err := client.Submit(cmd.Context(), document); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Policy %d holds, and all members are being told\n", next.Version)
-			return nil
+			did := struct {
+				Version uint64 `json:"version"`
+			}{next.Version}
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Policy %d holds, and all members are being told", next.Version))
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	k.register(cmd)
 	return cmd
 }
@@ -137,25 +145,22 @@ func readTerms(path string, present federation.Policy) (next federation.Policy, 
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
-	for name := range values {
-		switch name {
-		case "quorum", "rules", "severities", "share", "allow":
-		default:
-			return next, fmt.Errorf("policy %s: there is no setting %q; there are quorum, rules, severities, share and allow", path, name)
-		}
-	}
 	data, err := json.Marshal(values)
 	if err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
-	if err := json.Unmarshal(data, &next); err != nil {
-		return next, fmt.Errorf("policy %s: %w", path, err)
+	var t terms
+	strict := json.NewDecoder(bytes.NewReader(data))
+	strict.DisallowUnknownFields() // a misspelt setting must not be signed as none
+	if err := strict.Decode(&t); err != nil {
+		return next, fmt.Errorf("policy %s: %s (`komondor policy sign --help` shows all settings)", path, strings.TrimPrefix(err.Error(), "json: "))
 	}
-	next.Federation, next.Version, next.Issued, next.Seed = present.Federation, present.Version+1, time.Now().Unix(), present.Seed
+	next = federation.Policy{Federation: present.Federation, Version: present.Version + 1, Issued: time.Now().Unix(), Seed: present.Seed,
+		Quorum: t.Quorum, Rules: t.Rules, Severities: t.Severities, Share: t.Share, Allow: t.Allow}
 	if err := next.Check(); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
-	if _, err := node.Lawful(next); err != nil {
+	if err := node.CheckPolicy(next); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
 	return next, nil

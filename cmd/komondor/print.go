@@ -28,6 +28,14 @@ func (p *printer) value(w io.Writer, v any, human func(io.Writer) error) error {
 	return jsonLine(w, v)
 }
 
+// done says what a command has done: v in JSON, or a sentence.
+func (p *printer) done(w io.Writer, v any, sentence string) error {
+	return p.value(w, v, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, sentence)
+		return err
+	})
+}
+
 func jsonLine(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -11,14 +11,16 @@ import (
 
 func newMemberRenew() *cobra.Command {
 	var at place
+	var p printer
 	var k keys
 	var tier string
 	var terms federation.Terms
 	cmd := &cobra.Command{
 		Use: "renew ORGANISATION", Short: "Renew an organisation's certificate, or change its tier or quota", Args: cobra.ExactArgs(1),
-		Long: `Signs a new certificate for an organisation, with the root's key. Nodes' certificates
-renew by themselves; an organisation's lasts a year.`,
-		Example: "  komondor member renew uni-b --root /media/usb/root.key\n  komondor member renew uni-b --tier member --quota 50",
+		Long: `Signs a new certificate for an organisation, with the root's key (root.key in the data
+directory, or --root FILE). Nodes' certificates renew by themselves; an organisation's
+lasts a year, and must be renewed before.`,
+		Example: "  komondor member renew uni-b --root /media/usb/root.key\n  komondor member renew uni-b --tier anchor --quota 50 --root /media/usb/root.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := at.client()
 			var old certified
@@ -35,22 +37,29 @@ renew by themselves; an organisation's lasts a year.`,
 			if err != nil {
 				return err
 			}
-			document, err := federation.RenewOrganisation(root, old.Certificate, terms, time.Now())
+			now := time.Now()
+			document, err := federation.RenewOrganisation(root, old.Certificate, terms, now)
 			if err != nil {
 				return err
 			}
 			if err := client.Submit(cmd.Context(), document); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Organisation %s is certified until %s: %s, up to %d nodes\n", args[0],
-				time.Now().Add(terms.Validity).Local().Format(time.DateOnly), terms.Tier, terms.Quota)
-			return nil
+			did := struct {
+				Organisation string          `json:"organisation"`
+				Tier         federation.Tier `json:"tier"`
+				Quota        int             `json:"quota"`
+				Until        time.Time       `json:"until"`
+			}{args[0], terms.Tier, terms.Quota, now.Add(terms.Validity).UTC().Truncate(time.Second)}
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Organisation %s is certified until %s: %s, up to %d nodes",
+				args[0], did.Until.Local().Format(time.DateOnly), terms.Tier, terms.Quota))
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	k.register(cmd)
 	f := cmd.Flags()
-	f.StringVar(&tier, "tier", "", "anchor, member or probation (default: as it was)")
+	f.StringVar(&tier, "tier", "", "`tier`: anchor, member or probation (default: as it was)")
 	f.IntVar(&terms.Quota, "quota", 0, "how many nodes it may have (default: as it was)")
 	f.DurationVar(&terms.Validity, "certificate", 365*24*time.Hour, "how long the certificate lasts")
 	return cmd
@@ -58,12 +67,14 @@ renew by themselves; an organisation's lasts a year.`,
 
 func newMemberRefresh() *cobra.Command {
 	var at place
+	var p printer
 	var k keys
 	cmd := &cobra.Command{
-		Use: "refresh", Short: "State with the root's key that the revocation list is still the newest", Args: cobra.NoArgs,
-		Long: `Signs the root's revocation list anew, as it is. The first nodes of anchor organisations
-state each hour that it is the newest; only when none of them has run for 24 hours, and
-evidence of others therefore blocks nobody, does the root have to say so.`,
+		Use: "refresh", Short: "Sign the root's revocation list anew, where no anchor can vouch for it", Args: cobra.NoArgs,
+		Long: `Signs the root's revocation list as it is once more, with the root's key (root.key in
+the data directory, or --root FILE). Anchors do without it: each hour they state that
+the list is the newest. When all of them are away for a day, evidence of others waits for
+a person everywhere; this gives another day.`,
 		Example: "  komondor member refresh --root /media/usb/root.key",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := at.client()
@@ -75,14 +86,19 @@ evidence of others therefore blocks nobody, does the root have to say so.`,
 			if err != nil {
 				return err
 			}
-			if err := signList(cmd.Context(), client, root, lists, time.Now()); err != nil {
+			list, err := submitRootList(cmd.Context(), client, root, lists)
+			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "The revocation list is fresh again; all members are being told")
-			return nil
+			did := struct {
+				Number  uint64 `json:"number"`
+				Revoked int    `json:"revoked"`
+			}{list.Number, len(list.Entries)}
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Revocation list %d holds, with %d entries as before; all members are being told", list.Number, len(list.Entries)))
 		},
 	}
 	at.register(cmd)
+	p.register(cmd)
 	k.register(cmd)
 	return cmd
 }

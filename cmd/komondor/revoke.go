@@ -14,6 +14,47 @@ import (
 	"github.com/komondor/komondor/federation"
 )
 
+func newMemberRevoke() *cobra.Command {
+	var at place
+	var p printer
+	var k keys
+	var reason string
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "revoke NODE|ORGANISATION", Short: "Put a node or an organisation out, for good", Args: cobra.ExactArgs(1),
+		Long: `Revokes the certificate of a node of this node's own organisation, signed with the
+organisation's key; or that of a whole organisation, or of any node, signed with the
+root's (root.key in the data directory, or --root FILE). Everybody hears of it at once:
+connections end, its evidence no longer counts, and blocks end that rested on it.
+
+A revocation cannot be taken back. A node that was revoked comes back under a new
+identity only (another --data), an organisation under a new key, by a new invitation.`,
+		Example: `  komondor member revoke 12D3Koo... --reason 'stolen laptop' --yes
+  komondor member revoke uni-b --reason 'left the federation' --root /media/usb/root.key --yes`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes {
+				return usageError{errors.New("a revocation cannot be taken back: say --yes")}
+			}
+			list, err := revoke(cmd.Context(), &at, &k, args[0], reason)
+			if err != nil {
+				return err
+			}
+			did := struct {
+				Revoked string `json:"revoked"`
+				Issuer  string `json:"issuer,omitempty"` // the organisation; none is the root
+				Number  uint64 `json:"number"`           // of the list that says so
+			}{args[0], list.Issuer, list.Number}
+			return p.done(cmd.OutOrStdout(), did, args[0]+" is revoked; all members are being told")
+		},
+	}
+	at.register(cmd)
+	p.register(cmd)
+	k.register(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for all members to read")
+	cmd.Flags().BoolVar(&yes, "yes", false, "yes, for good")
+	return cmd
+}
+
 // certified is an organisation's newest certificate, as the node tells it.
 type certified struct {
 	Certificate federation.Organisation `json:"certificate"`
@@ -21,82 +62,97 @@ type certified struct {
 }
 
 // revoke signs the next revocation list, with a node or an organisation on it.
-func revoke(cmd *cobra.Command, at *place, k *keys, name, reason string) error {
-	ctx, client := cmd.Context(), at.client()
+func revoke(ctx context.Context, at *place, k *keys, name, reason string) (list federation.RevocationList, err error) {
+	client := at.client()
 	s, err := client.Status(ctx)
 	if err != nil {
-		return err
+		return list, err
 	}
 	members, err := client.Members(ctx)
 	if err != nil {
-		return err
+		return list, err
 	}
 	var lists []federation.RevocationList
 	if err := client.Revocations(ctx, &lists); err != nil {
-		return err
+		return list, err
 	}
-	now := time.Now()
-	entry := federation.Entry{What: name, Reason: reason, At: now.Unix()}
+	entry := federation.Entry{What: name, Reason: reason, At: time.Now().Unix()}
 	i := slices.IndexFunc(members, func(m control.Member) bool { return m.ID == name })
-	if i >= 0 && members[i].Organisation == s.Federation.Organisation && k.root == "" {
+	if i >= 0 {
+		if members[i].State == "revoked" {
+			return list, fmt.Errorf("%s is out already: %s", name, members[i].Reason)
+		}
 		entry.Serial, entry.Key = members[i].Serial, name
-		return revokeOwn(cmd, at, k, s.Federation, lists, entry, now)
+		if members[i].Organisation == s.Federation.Organisation && k.root == "" {
+			return revokeOwn(ctx, at, k, s.Federation, lists, entry)
+		}
 	}
 	root, err := k.rootKey(at.data)
 	if err != nil {
-		return err
+		return list, err
 	}
-	if i >= 0 {
-		entry.Serial, entry.Key = members[i].Serial, name
-	} else {
-		var organisation certified
-		if err := client.Organisation(ctx, name, &organisation); err != nil {
-			return err
+	if i < 0 {
+		if entry.Serial, entry.Key, err = serialAndKey(ctx, client, root, s.Federation.Name, name); err != nil {
+			return list, err
 		}
-		entry.Serial = organisation.Admission.Serial
 	}
-	if err := signList(cmd.Context(), client, root, lists, now, entry); err != nil {
-		return err
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked; all members are being told\n", name)
-	return nil
+	return submitRootList(ctx, client, root, lists, entry)
 }
 
-// signList signs the root's next list and has it told to everybody.
-func signList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.RevocationList, now time.Time, more ...federation.Entry) error {
-	list, ok := federation.Latest(lists, "")
+// serialAndKey are what an organisation is revoked by: its key too, because an
+// older certificate of it has another serial.
+func serialAndKey(ctx context.Context, client *control.Client, root ed25519.PrivateKey, name, organisation string) (uint64, string, error) {
+	var known certified
+	if err := client.Organisation(ctx, organisation, &known); err != nil {
+		return 0, "", err
+	}
+	admission, key, err := known.Certificate.Check(root.Public().(ed25519.PublicKey), name, time.Now())
+	if err != nil && !errors.Is(err, federation.ErrExpired) {
+		return 0, "", fmt.Errorf("%w (is it the root's key of federation %s?)", err, name)
+	}
+	return admission.Serial, federation.Fingerprint(key), nil
+}
+
+// submitRootList signs and spreads the root's next list, with more entries or none.
+func submitRootList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.RevocationList,
+	more ...federation.Entry) (list federation.RevocationList, err error) {
+	present, ok := federation.Latest(lists, "")
 	if !ok {
-		return errors.New("the root's present revocation list has not arrived here yet: wait until the node has met another, so that the new one continues it")
+		return list, errors.New("the root's present revocation list has not arrived here yet: wait until the node has met another, so that the new one continues it")
 	}
-	document, err := federation.SignRevocations(root, list.Next(now, more...))
+	for _, entry := range more {
+		if i := slices.IndexFunc(present.Entries, func(e federation.Entry) bool { return e.Key == entry.Key }); i >= 0 {
+			return list, fmt.Errorf("%s is out already, since %s: %s", entry.What, time.Unix(present.Entries[i].At, 0).UTC().Format(time.RFC3339), present.Entries[i].Reason)
+		}
+	}
+	list = present.Next(time.Now(), more...)
+	document, err := federation.SignRevocations(root, list)
 	if err != nil {
-		return err
+		return list, err
 	}
-	return client.Submit(ctx, document)
+	return list, client.Submit(ctx, document)
 }
 
 // revokeOwn signs the list of this node's organisation.
-func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lists []federation.RevocationList, entry federation.Entry, now time.Time) error {
+func revokeOwn(ctx context.Context, at *place, k *keys, f control.Federation, lists []federation.RevocationList,
+	entry federation.Entry) (list federation.RevocationList, err error) {
 	key, err := k.organisationKey(at.data)
 	if err != nil {
-		return err
+		return list, err
 	}
 	client := at.client()
 	var own certified
-	if err := client.Organisation(cmd.Context(), f.Organisation, &own); err != nil {
-		return err
+	if err := client.Organisation(ctx, f.Organisation, &own); err != nil {
+		return list, err
 	}
 	list, ok := federation.Latest(lists, f.Organisation)
 	if !ok {
 		list = federation.RevocationList{Federation: f.Name, Issuer: f.Organisation}
 	}
-	document, err := federation.SignOwnRevocations(key, own.Certificate, list.Next(now, entry))
+	list = list.Next(time.Now(), entry)
+	document, err := federation.SignOwnRevocations(key, own.Certificate, list)
 	if err != nil {
-		return err
+		return list, err
 	}
-	if err := client.Submit(cmd.Context(), document); err != nil {
-		return err
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked; all members are being told\n", entry.What)
-	return nil
+	return list, client.Submit(ctx, document)
 }

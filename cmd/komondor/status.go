@@ -98,7 +98,8 @@ func printStatus(w io.Writer, s control.Status) error {
 		{"messages an event", perEvent(c)},
 		{"collected", fmt.Sprintf("%d reports on %d keys, %d refused", c.Collected, c.KeysCollected, c.Refused)},
 		{"alerts", fmt.Sprintf("%d with their updates, %d raised here, %d refused, %d messages", c.Alerts, c.AlertsRaised, c.AlertsInvalid, c.AlertMessages)},
-		{"blocks", fmt.Sprintf("%d, %d refused", c.Blocks, c.BlocksRefused)},
+		{"blocks", fmt.Sprintf("%d, %d refused, %d withdrawn", c.Blocks, c.BlocksRefused, c.Withdrawn)},
+		{"turned away", fmt.Sprintf("%d connections of strangers", c.Turned)},
 	}
 	for _, trouble := range []struct {
 		n    uint64

@@ -1,0 +1,146 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/control"
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/event"
+)
+
+const recentKept = 20
+
+// Explain tells all that the node knows of an address, and why it is or is not
+// blocked.
+func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanation, error) {
+	prefix := event.SourcePrefix(addr)
+	x := control.Explanation{
+		Address: addr, Key: event.Key{Selector: event.BySource, Value: event.SourceValue(prefix)},
+		Own: []control.Evidence{}, Rules: []control.Standing{}, Alerts: []control.Alert{}, Recent: []event.Event{}, Gathered: []control.Testimony{},
+	}
+	var own []event.Tally
+	if err := n.observer.ask(ctx, func(o *observer) { own = slices.Clone(o.ledger.Tallies(x.Key)) }); err != nil {
+		return x, err
+	}
+	x.Own = summarise(own)
+	_, said := n.judge.gathered(x.Key)
+	for _, t := range said {
+		x.Gathered = append(x.Gathered, control.Testimony{Member: t.Member, Kinds: summarise(t.Tallies)})
+	}
+	for _, r := range n.rules.All() {
+		if r.GroupBy == event.BySource {
+			x.Rules = append(x.Rules,
+				n.standing(r, correlate.Home, x.Key, []correlate.Testimony{{Member: n.member.Member(), Tallies: own}}),
+				n.standing(r, correlate.Federation, x.Key, said))
+		}
+	}
+	alerts, err := n.Alerts()
+	if err != nil {
+		return x, err
+	}
+	for _, a := range alerts {
+		if a.Key == x.Key || slices.ContainsFunc(a.Offenders, func(o netip.Prefix) bool { return o.Contains(addr.Unmap()) }) {
+			x.Alerts = append(x.Alerts, a)
+		}
+	}
+	now := time.Now()
+	err = n.store.Events(ctx, now.Add(-24*time.Hour), now.Add(clockSkew), func(e event.Event) error {
+		if event.SourcePrefix(e.Source.Addr) == prefix {
+			if len(x.Recent) == recentKept {
+				x.Recent = x.Recent[1:]
+			}
+			x.Recent = append(x.Recent, e)
+		}
+		return nil
+	})
+	x.Never, _ = n.never.Check(prefix)
+	x.Block, x.Waiting = n.blocksOf(now, addr)
+	x.Verdict = verdict(x)
+	return x, err
+}
+
+func (n *Node) standing(r correlate.Rule, scope correlate.Scope, key event.Key, said []correlate.Testimony) control.Standing {
+	s := control.Standing{Rule: r.Name, Scope: string(scope), Threshold: r.Home.AtLeast, Quorum: r.Home.Quorum}
+	if scope == correlate.Federation {
+		s.Threshold, s.Quorum = r.Federation.AtLeast, r.Federation.Quorum
+	}
+	measured := n.rules.Measure(r, scope, key, said)
+	organisations := map[string]bool{}
+	for _, m := range measured.Members {
+		organisations[n.member.Organisation(m)] = true
+	}
+	s.Score, s.Organisations = measured.Score, len(organisations)
+	_, s.Crossed = n.rules.JudgeRule(r.Name, scope, key, said)
+	return s
+}
+
+// blocksOf is the block that an address is under, or would be in mode observe, and
+// the one that waits for a person. It may have both: the latter is for longer.
+func (n *Node) blocksOf(now time.Time, addr netip.Addr) (made, waits *control.Block) {
+	if b, ok := n.blocks.Lookup(now, addr); ok {
+		made = (*control.Block)(&b)
+	}
+	for _, b := range n.blocks.List(now) {
+		switch {
+		case !b.Prefix.Contains(addr.Unmap()):
+		case b.State == block.Waiting:
+			waits = (*control.Block)(&b)
+		case made == nil: // others' evidence, which is only shown
+			made = (*control.Block)(&b)
+		}
+	}
+	return made, waits
+}
+
+func verdict(x control.Explanation) string {
+	until := func(b *control.Block) string { return b.Until.UTC().Format(time.RFC3339) }
+	switch {
+	case x.Block != nil && x.Waiting != nil:
+		return fmt.Sprintf("%s until %s: %s; a block until %s waits for a person: %s",
+			x.Block.State, until(x.Block), x.Block.Reason, until(x.Waiting), x.Waiting.Hold)
+	case x.Block != nil:
+		return fmt.Sprintf("%s until %s: %s", x.Block.State, until(x.Block), x.Block.Reason)
+	case x.Waiting != nil:
+		return fmt.Sprintf("not blocked: a block until %s waits for a person (%s); it is for %s", until(x.Waiting), x.Waiting.Hold, x.Waiting.Reason)
+	case x.Never != "":
+		return "not blocked, and never will be: " + x.Never
+	case len(x.Alerts) > 0:
+		return "not blocked: " + cmp.Or(x.Alerts[len(x.Alerts)-1].Action, "its block has ended")
+	case len(x.Own) > 0 || len(x.Gathered) > 0:
+		return "not blocked: the evidence is below every threshold"
+	case len(x.Recent) > 0:
+		return "not blocked: what was seen of it is older than any rule looks back"
+	}
+	return "not blocked: nothing is known of it here"
+}
+
+// summarise adds up tallies by kind.
+func summarise(tallies []event.Tally) []control.Evidence {
+	sums := []control.Evidence{}
+	for _, t := range tallies {
+		if t.Count() == 0 {
+			continue
+		}
+		first, last := time.Unix(t.First, 0).UTC(), t.LastTime()
+		i := slices.IndexFunc(sums, func(e control.Evidence) bool { return e.Kind == t.Kind })
+		if i < 0 {
+			sums = append(sums, control.Evidence{Kind: t.Kind, Count: t.Count(), First: first, Last: last})
+			continue
+		}
+		s := &sums[i]
+		s.Count += t.Count()
+		if first.Before(s.First) {
+			s.First = first
+		}
+		if last.After(s.Last) {
+			s.Last = last
+		}
+	}
+	return sums
+}
