@@ -36,6 +36,8 @@ type Net struct {
 	dir   string
 	wires mocknet.Mocknet
 	nodes []*Node
+
+	founders *founders // nil in an open overlay
 }
 
 // New returns an overlay of n nodes that know one another, as far as their
@@ -43,7 +45,19 @@ type Net struct {
 // node ends with an error. In a synctest bubble its time is virtual.
 func New(t testing.TB, n int) *Net {
 	t.Helper()
-	net := &Net{t: t, dir: t.TempDir(), wires: mocknet.New()}
+	return begin(t, n, nil)
+}
+
+// NewFederation is New for a closed federation. The organisations are named
+// org-0, the anchor, org-1 and so on, and share the nodes out in turn.
+func NewFederation(t testing.TB, n, organisations int) *Net {
+	t.Helper()
+	return begin(t, n, &founders{name: "virtual", organisations: organisations})
+}
+
+func begin(t testing.TB, n int, f *founders) *Net {
+	t.Helper()
+	net := &Net{t: t, dir: t.TempDir(), wires: mocknet.New(), founders: f}
 	net.wires.SetLinkDefaults(mocknet.LinkOptions{Latency: Latency})
 	t.Cleanup(net.close)
 	for range n {
@@ -55,13 +69,47 @@ func New(t testing.TB, n int) *Net {
 }
 
 // Add prepares one more node, with an identity and an empty log, which does not
-// run yet.
+// run yet. In a federation it is a member of the organisation whose turn it is.
 func (net *Net) Add() *Node {
+	net.t.Helper()
+	organisation := ""
+	if f := net.founders; f != nil {
+		organisation = fmt.Sprint("org-", len(net.nodes)%f.organisations)
+	}
+	return net.AddTo(organisation, federation.TierMember)
+}
+
+// AddTo is Add for an organisation of a federation; the tier is that of one that
+// is new. In an open overlay each node is an organisation of its own anyway.
+func (net *Net) AddTo(organisation string, tier federation.Tier) *Node {
+	net.t.Helper()
+	return net.add(func(n *Node) error {
+		switch f := net.founders; {
+		case f == nil:
+			return nil
+		case f.root == nil:
+			return f.found(n)
+		default:
+			return f.enrol(n, organisation, tier)
+		}
+	})
+}
+
+// AddStranger is Add for somebody whom nobody has invited.
+func (net *Net) AddStranger() *Node {
+	net.t.Helper()
+	return net.add(func(*Node) error { return nil })
+}
+
+func (net *Net) add(enrol func(*Node) error) *Node {
 	net.t.Helper()
 	n := &Node{net: net, Number: len(net.nodes)}
 	n.dir = filepath.Join(net.dir, fmt.Sprint("node", n.Number))
 	if err := n.makeIdentity(); err != nil {
 		net.t.Fatal(err)
+	}
+	if err := enrol(n); err != nil {
+		net.t.Fatalf("%s becomes a member: %v", n, err)
 	}
 	net.nodes = append(net.nodes, n)
 	return n
@@ -133,20 +181,48 @@ func Nearest(attacker string, n int) Who {
 	return func(net *Net) []*Node { return net.byDistance(attacker, Everyone(net))[:n] }
 }
 
-// Farthest picks the n running nodes that are farthest from an attacker's key:
-// what they see has to travel.
+// Farthest picks the n running nodes that are farthest from an attacker's key,
+// the last one farthest, and no two of one organisation: what they see has to
+// travel, and counts in full.
 func Farthest(attacker string, n int) Who {
-	return func(net *Net) []*Node {
-		all := net.byDistance(attacker, Everyone(net))
-		return all[len(all)-n:]
+	return func(net *Net) (far []*Node) {
+		spoken := map[string]bool{}
+		for _, n := range slices.Backward(net.byDistance(attacker, Everyone(net))) {
+			if organisation := n.voice().Organisation(n.id.String()); !spoken[organisation] {
+				spoken[organisation] = true
+				far = append(far, n)
+			}
+		}
+		if len(far) < n {
+			net.t.Fatalf("%d organisations have nodes that run, want %d", len(far), n)
+		}
+		far = far[:n]
+		slices.Reverse(far)
+		return far
 	}
+}
+
+// voice is a node's membership, of either kind of overlay.
+type voice interface {
+	Name() string
+	Member() string
+	Organisation(id string) string
+	Seal(body []byte) (event.Sealed, error)
+	Salts(t time.Time, overlap time.Duration) [][]byte
+}
+
+func (n *Node) voice() voice {
+	if n.member != nil {
+		return n.member
+	}
+	return n.open
 }
 
 // byDistance sorts nodes by the XOR of their place in Kademlia's key space and
 // the key's; both are SHA-256 hashes of what names them.
 func (net *Net) byDistance(attacker string, nodes []*Node) []*Node {
-	today := (&federation.Open{}).Salts(time.Now(), 0)[0]
-	hash := event.Key{Selector: event.BySource, Value: attacker}.Hash((&federation.Open{}).Name(), today)
+	voice := net.nodes[0].voice()
+	hash := event.Key{Selector: event.BySource, Value: attacker}.Hash(voice.Name(), voice.Salts(time.Now(), 0)[0])
 	target := sha256.Sum256(hash[:])
 	distance := func(id peer.ID) (d [sha256.Size]byte) {
 		for i, b := range sha256.Sum256([]byte(id)) {

@@ -2,11 +2,13 @@ package virtual
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -15,6 +17,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
 )
@@ -23,18 +26,25 @@ import (
 // runs on them from Start until Stop or Crash. The methods of the product may be
 // called while it runs.
 type Node struct {
-	*node.Node
 	Number int
 
 	net      *Net
 	dir      string
 	key      crypto.PrivKey
 	id       peer.ID
+	open     *federation.Open // its membership where there is no federation
 	log      log
 	host     host.Host
 	firewall *firewall
+	running  atomic.Pointer[node.Node] // nil: it does not run
 	cancel   context.CancelFunc
 	ended    chan error // has one value once Run has returned
+
+	// In a closed federation:
+	membership   federation.Membership
+	organisation ed25519.PrivateKey // nil unless the node is its organisation's first
+	shelf        shelf
+	member       *federation.Member
 }
 
 func (n *Node) String() string { return fmt.Sprint("node ", n.Number) }
@@ -43,7 +53,10 @@ func (n *Node) makeIdentity() (err error) {
 	if n.key, err = federation.LoadIdentity(filepath.Join(n.dir, "identity"), ""); err != nil {
 		return err
 	}
-	n.id, err = peer.IDFromPrivateKey(n.key)
+	if n.id, err = peer.IDFromPrivateKey(n.key); err != nil {
+		return err
+	}
+	n.open, err = federation.NewOpen(n.key)
 	return err
 }
 
@@ -68,16 +81,23 @@ func (n *Node) start() error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ready, ended := make(chan *node.Node, 1), make(chan error, 1)
+	ready, ended := make(chan struct{}), make(chan error, 1)
 	n.firewall = &firewall{since: map[netip.Prefix]time.Time{}}
 	c := node.Config{
-		Data: n.dir, Open: true, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
+		Data: n.dir, Open: n.member == nil, Member: n.member, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
 		Sources: []node.Source{{Format: "sshd", Path: "auth.log", Follow: n.log.follow}},
 	}
-	go func() { ended <- node.Run(ctx, c, func(running *node.Node) { ready <- running }) }()
+	var first sync.Once
+	begun := func(product *node.Node) {
+		if ctx.Err() == nil {
+			n.running.Store(product)
+		}
+		first.Do(func() { close(ready) })
+	}
+	go func() { ended <- node.Run(ctx, c, begun) }()
 	n.cancel, n.ended = cancel, ended
 	select {
-	case n.Node = <-ready:
+	case <-ready:
 		return nil
 	case err := <-ended:
 		ended <- err
@@ -85,8 +105,21 @@ func (n *Node) start() error {
 	}
 }
 
-// plugIn gives the node a new host with its old name, linked to all others.
+// Status, Alerts and Blocks are the product's, and Product is the product itself:
+// another one after each new policy, under which it begins anew.
+func (n *Node) Status() control.Status           { return n.Product().Status() }
+func (n *Node) Alerts() ([]control.Alert, error) { return n.Product().Alerts() }
+func (n *Node) Blocks() ([]control.Block, error) { return n.Product().Blocks() }
+func (n *Node) Product() *node.Node              { return n.running.Load() }
+
+// plugIn gives the node a new host with its old name, linked to all others, and
+// introduces it to the members among them.
 func (n *Node) plugIn() error {
+	if n.member != nil {
+		if err := n.remember(); err != nil {
+			return err
+		}
+	}
 	addr, err := multiaddr.NewMultiaddr(fmt.Sprintf("/ip6/2001:db8:ffff::%x/tcp/4001", n.Number+1))
 	if err != nil {
 		return err
@@ -99,7 +132,13 @@ func (n *Node) plugIn() error {
 			if _, err := n.net.wires.LinkPeers(n.id, other.id); err != nil {
 				return err
 			}
+			if err := introduce(n, other); err != nil {
+				return err
+			}
 		}
+	}
+	if n.member != nil {
+		n.host.Network().Notify(n.doorman())
 	}
 	return nil
 }
@@ -114,13 +153,13 @@ func (n *Node) unplug() {
 	}
 }
 
-func (n *Node) runs() bool { return n.Node != nil }
+func (n *Node) runs() bool { return n.running.Load() != nil }
 
 // leave asks the product to end.
 func (n *Node) leave() {
 	if n.runs() {
 		n.cancel()
-		n.Node = nil
+		n.running.Store(nil)
 	}
 }
 
@@ -135,6 +174,7 @@ func (n *Node) wait() error {
 		err = closed
 	}
 	n.ended, n.host = nil, nil
+	n.running.Store(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)
 	}
