@@ -179,7 +179,7 @@ func (n *Node) connectRegistrar() {
 			}
 		},
 		expired: func() { n.overlay.Expel() },
-		renewed: n.renew,
+		renewed: func() { notify(n.policies) },
 	}
 	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.pull, n.registrar.doubt
 }

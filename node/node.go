@@ -60,7 +60,7 @@ type Node struct {
 	federation     *federation.Member // nil in an open overlay
 	registrar      *registrar         // likewise
 	privateSources bool               // whether evidence about private addresses may leave this host
-	renew          func()             // begins anew under a new policy
+	policies       chan struct{}      // holds one when there is a new policy
 
 	allowing sync.Mutex // one change of the allow-list at a time
 }
@@ -87,20 +87,15 @@ func Run(ctx context.Context, c Config, ready func(*Node)) error {
 	}
 }
 
-// errNewPolicy ends a node that begins anew. The evidence is rebuilt from the
-// archive under the new rules, as after any restart.
-var errNewPolicy = errors.New("the federation has a new policy")
-
 func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
-	n := &Node{config: c, started: time.Now()}
+	n := &Node{config: c, started: time.Now(), policies: make(chan struct{}, 1)}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.store.Close()) }()
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	n.renew = func() { cancel(errNewPolicy) }
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	me, err := n.identify(ctx)
 	if err != nil {
 		return err
@@ -126,23 +121,20 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	defer func() { err = errors.Join(err, n.overlay.Close()) }()
 	n.connect(ctx)
 	defer n.broadcast.Close()
-	defer cancel(nil)
+	defer cancel()
 	if err := n.recall(); err != nil {
 		return err
 	}
 
 	running, ctx := errgroup.WithContext(ctx)
 	if err := n.start(ctx, running); err != nil {
-		cancel(nil)
+		cancel()
 		return errors.Join(err, running.Wait())
 	}
 	if ready != nil {
 		ready(n)
 	}
-	if err := running.Wait(); err != nil || !errors.Is(context.Cause(ctx), errNewPolicy) {
-		return err
-	}
-	return errNewPolicy
+	return running.Wait()
 }
 
 // recall brings back what an earlier run concluded.
@@ -171,6 +163,7 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	if n.registrar != nil {
 		running.Go(func() error { return n.registrar.run(ctx) })
+		running.Go(func() error { return n.renew(ctx) })
 	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)

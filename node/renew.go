@@ -1,0 +1,38 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errNewPolicy ends a node that begins anew. The evidence is rebuilt from the
+// archive under the new rules, as after any restart.
+var errNewPolicy = errors.New("the federation has a new policy")
+
+// passOn is for how long a node goes on under the old policy when it has a new
+// one: it tells others before it ends its streams.
+const passOn = 2 * time.Second
+
+// renew waits for a new policy, and ends the node when that has been passed on.
+func (n *Node) renew(ctx context.Context) error {
+	select {
+	case <-n.policies:
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-time.After(passOn):
+		return errNewPolicy
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// notify leaves a signal for whoever waits for one, or will.
+func notify(signal chan<- struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default: // one is enough
+	}
+}
