@@ -3,7 +3,6 @@ package virtual
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
-	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
@@ -195,63 +193,4 @@ func (n *Node) Stop() {
 func (n *Node) Crash() {
 	n.unplug()
 	n.leave()
-}
-
-// blockedSince is when the product began to block an attacker.
-func (n *Node) blockedSince(attacker string) (since time.Time, ok bool) {
-	prefix := prefixOf(attacker)
-	if since, ok = n.firewall.blockedSince(prefix); ok {
-		return since, true
-	}
-	blocks, err := n.Blocks() // those of before a restart are only here
-	if err != nil {
-		n.net.t.Errorf("blocks of %s: %v", n, err)
-	}
-	for _, b := range blocks {
-		if b.Prefix == prefix && b.State != block.Waiting {
-			return b.Since, true
-		}
-	}
-	return since, false
-}
-
-// firewall is the backend of mode observe with a memory: blocks end, and what a
-// scenario asks is whether there ever was one.
-type firewall struct {
-	block.Observer
-	mu    sync.Mutex
-	since map[netip.Prefix]time.Time
-}
-
-// Add implements block.Backend.
-func (f *firewall) Add(_ context.Context, entries []block.Entry) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, e := range entries {
-		if _, known := f.since[e.Prefix]; !known {
-			f.since[e.Prefix] = time.Now()
-		}
-	}
-	return nil
-}
-
-func (f *firewall) blockedSince(p netip.Prefix) (time.Time, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	since, ok := f.since[p]
-	return since, ok
-}
-
-var errNoAddress = errors.New("want an address or a prefix")
-
-// prefixOf is what is blocked of an attacker.
-func prefixOf(attacker string) netip.Prefix {
-	if p, err := netip.ParsePrefix(attacker); err == nil {
-		return p
-	}
-	addr, err := netip.ParseAddr(attacker)
-	if err != nil {
-		panic(fmt.Errorf("attacker %q: %w", attacker, errNoAddress)) // a mistake in the test
-	}
-	return netip.PrefixFrom(addr, addr.BitLen())
 }
