@@ -61,6 +61,7 @@ type Node struct {
 	registrar      *registrar         // likewise
 	privateSources bool               // whether evidence about private addresses may leave this host
 	policies       chan struct{}      // holds one when there is a new policy
+	expulsions     chan struct{}      // holds one when somebody has been put out
 
 	allowing sync.Mutex // one change of the allow-list at a time
 }
@@ -88,7 +89,7 @@ func Run(ctx context.Context, c Config, ready func(*Node)) error {
 }
 
 func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
-	n := &Node{config: c, started: time.Now(), policies: make(chan struct{}, 1)}
+	n := &Node{config: c, started: time.Now(), policies: make(chan struct{}, 1), expulsions: make(chan struct{}, 1)}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
 		return err
 	}
@@ -164,6 +165,7 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	if n.registrar != nil {
 		running.Go(func() error { return n.registrar.run(ctx) })
 		running.Go(func() error { return n.renew(ctx) })
+		running.Go(func() error { return n.review(ctx) })
 	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)

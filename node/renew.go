@@ -21,12 +21,10 @@ func (n *Node) renew(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	select {
-	case <-time.After(passOn):
-		return errNewPolicy
-	case <-ctx.Done():
+	if !sleep(ctx, passOn) {
 		return nil
 	}
+	return errNewPolicy
 }
 
 // notify leaves a signal for whoever waits for one, or will.
