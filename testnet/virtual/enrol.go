@@ -143,13 +143,18 @@ func introduce(a, b *Node) error {
 	return err
 }
 
-// doorman ends the connections that the handshake would have refused.
+// doorman ends the connections that the handshake would have refused, and takes
+// the wire away: a dial that is refused fails, and is not a connection for a moment.
 func (n *Node) doorman() network.Notifiee {
 	member := n.member
 	return &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
-		if !member.Admitted(time.Now(), c.RemotePeer().String()) {
-			go c.Close() // which waits for whoever is being told of the connection
+		if member.Admitted(time.Now(), c.RemotePeer().String()) {
+			return
 		}
+		go func() { // closing waits for whoever is being told of the connection
+			_ = n.net.wires.UnlinkPeers(n.id, c.RemotePeer()) // fails where the other side has done it
+			c.Close()
+		}()
 	}}
 }
 
