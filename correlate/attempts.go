@@ -163,6 +163,11 @@ func (g *generations[K, V]) get(key K) (V, bool) {
 	return v, ok
 }
 
+func (g *generations[K, V]) drop(key K) {
+	delete(g.young, key)
+	delete(g.old, key)
+}
+
 func (g *generations[K, V]) put(key K, v V) {
 	if g.kept == 0 {
 		g.kept = attemptsKept

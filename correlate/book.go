@@ -60,3 +60,11 @@ func (b *Book) Enter(id string, v Verdict) (news, pass bool) {
 	b.entries.put(id, old)
 	return false, true
 }
+
+// Forget takes back what has been concluded of an alert, because its evidence no
+// longer counts: the next verdict is news, whatever it says.
+func (b *Book) Forget(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entries.drop(id)
+}

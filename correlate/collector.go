@@ -159,24 +159,32 @@ func (c *Collector) Sweep(now time.Time) {
 	})
 }
 
-// Expel drops what members have said whose word no longer counts.
-func (c *Collector) Expel(out func(member string) bool) {
-	c.drop(func(t Testimony) bool { return out(t.Member) })
+// Expel drops what members have said whose word no longer counts, and returns the
+// keys under which others have said something too.
+func (c *Collector) Expel(out func(member string) bool) []event.Key {
+	return c.drop(func(t Testimony) bool { return out(t.Member) })
 }
 
-func (c *Collector) drop(which func(Testimony) bool) {
+// drop returns the keys that have lost some testimonies, and not all.
+func (c *Collector) drop(which func(Testimony) bool) (poorer []event.Key) {
 	for key, members := range c.keys {
+		had := len(members)
 		for member, s := range members {
 			if which(s.testimony) {
 				delete(members, member)
 				c.reports--
 			}
 		}
-		if len(members) == 0 {
+		switch len(members) {
+		case had:
+		case 0:
 			delete(c.keys, key)
 			c.budget.drop(key)
+		default:
+			poorer = append(poorer, key)
 		}
 	}
+	return poorer
 }
 
 // Len is the number of keys gathered.

@@ -294,12 +294,16 @@ func TestCollectorExpels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.Expel(func(member string) bool { return member == "a" })
+	if poorer := c.Expel(func(member string) bool { return member == "a" }); !slices.Equal(poorer, []event.Key{bySource}) {
+		t.Errorf("poorer are %v", poorer)
+	}
+	if poorer := c.Expel(func(member string) bool { return member == "a" }); poorer != nil {
+		t.Errorf("poorer are %v, when nobody was expelled", poorer)
+	}
 	if said := c.Testimonies(bySource); len(said) != 1 || said[0].Member != "b" || c.Len() != 1 {
 		t.Errorf("%d keys, and %v speak, want b alone", c.Len(), members(said))
 	}
-	c.Expel(func(string) bool { return true })
-	if c.Len() != 0 {
-		t.Errorf("%d keys are left, of nobody", c.Len())
+	if poorer := c.Expel(func(string) bool { return true }); c.Len() != 0 || poorer != nil {
+		t.Errorf("%d keys are left, of nobody, and %v poorer", c.Len(), poorer)
 	}
 }

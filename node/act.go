@@ -181,17 +181,6 @@ func (a *actor) postpone(p block.Proposal) {
 	}
 }
 
-// again proposes what an alert that was kept asks for.
-func (a *actor) again(ctx context.Context, kept control.Alert, now time.Time) {
-	alert, err := event.DecodeAlert(kept.Proof)
-	if err != nil {
-		return
-	}
-	if v, err := a.conclude(alert, now); err == nil {
-		a.act(ctx, v, kept.ID)
-	}
-}
-
 // retry proposes what the firewall did not take before.
 func (a *actor) retry(ctx context.Context) {
 	a.mu.Lock()

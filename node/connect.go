@@ -175,20 +175,13 @@ func (n *Node) connectRegistrar() {
 	n.registrar = &registrar{log: n.config.Log, member: n.federation, net: n.overlay,
 		refusals: rarely(), read: make(map[peer.ID]mark), epoch: rand.Uint64(),
 		spread: func(ctx context.Context, document []byte) { n.publish(ctx, documentPayload, document) },
-		expelled: func(ctx context.Context) {
+		expelled: func() {
 			n.overlay.Expel()
 			n.judge.expel(func(member string) bool { return !n.federation.Admitted(time.Now(), member) })
-			if err := n.withdraw(ctx); err != nil {
-				n.config.Log.Error("blocks on evidence of members who are out not withdrawn", "error", err)
-			}
+			notify(n.expulsions)
 		},
 		expired: func() { n.overlay.Expel() },
-		renewed: func() {
-			select {
-			case n.renewal <- struct{}{}:
-			default: // it begins anew already
-			}
-		},
+		renewed: func() { notify(n.policies) },
 	}
 	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.pull, n.registrar.doubt
 }

@@ -31,6 +31,7 @@ type judge struct {
 
 	mu        sync.Mutex
 	collector *correlate.Collector
+	poorer    []event.Key     // see again
 	waiting   map[string]bool // attacks of which a replica of lower rank may raise the alert first
 	replicas  sync.WaitGroup
 }
@@ -160,11 +161,31 @@ func (j *judge) sweep(now time.Time) {
 	j.collector.Sweep(now)
 }
 
-// expel forgets what members have said whose word no longer counts.
+// expel forgets what members have said whose word no longer counts; again judges
+// what is left.
 func (j *judge) expel(out func(member string) bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.collector.Expel(out)
+	j.poorer = append(j.poorer, j.collector.Expel(out)...)
+}
+
+// again judges the keys that have lost evidence by that of the others: what rested
+// on it may stand without.
+func (j *judge) again(ctx context.Context) {
+	now := time.Now()
+	j.mu.Lock()
+	keys := j.poorer
+	j.poorer = nil
+	var findings []correlate.Finding
+	for _, key := range keys {
+		findings = append(findings, j.collector.Judge(key)...)
+	}
+	j.mu.Unlock()
+	for _, f := range findings {
+		for _, salt := range j.member.Salts(now, 0) {
+			j.consider(ctx, f, f.Key.Hash(j.member.Name(), salt))
+		}
+	}
 }
 
 // gathered is the number of keys collected, and what members say about one.

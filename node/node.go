@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"time"
@@ -61,7 +60,8 @@ type Node struct {
 	federation     *federation.Member // nil in an open overlay
 	registrar      *registrar         // likewise
 	privateSources bool               // whether evidence about private addresses may leave this host
-	renewal        chan struct{}      // gets a value when a new policy holds
+	policies       chan struct{}      // holds one when there is a new policy
+	expulsions     chan struct{}      // holds one when somebody has been put out
 
 	allowing sync.Mutex // one change of the allow-list at a time
 }
@@ -88,36 +88,15 @@ func Run(ctx context.Context, c Config, ready func(*Node)) error {
 	}
 }
 
-// errNewPolicy ends a node that begins anew. The evidence is rebuilt from the
-// archive under the new rules, as after any restart.
-var errNewPolicy = errors.New("the federation has a new policy")
-
-// awaitPolicy ends the node when there is a new policy: not at once, so that it has
-// been passed on, and not when all the others do.
-func (n *Node) awaitPolicy(ctx context.Context, end context.CancelCauseFunc) error {
-	select {
-	case <-n.renewal:
-	case <-ctx.Done():
-		return nil
-	}
-	select {
-	case <-time.After(time.Second + rand.N(4*time.Second)):
-		end(errNewPolicy)
-	case <-ctx.Done():
-	}
-	return nil
-}
-
 func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
-	n := &Node{config: c, started: time.Now()}
+	n := &Node{config: c, started: time.Now(), policies: make(chan struct{}, 1), expulsions: make(chan struct{}, 1)}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.store.Close()) }()
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	n.renewal = make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	me, err := n.identify(ctx)
 	if err != nil {
 		return err
@@ -143,24 +122,20 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	defer func() { err = errors.Join(err, n.overlay.Close()) }()
 	n.connect(ctx)
 	defer n.broadcast.Close()
-	defer cancel(nil)
+	defer cancel()
 	if err := n.recall(); err != nil {
 		return err
 	}
 
 	running, ctx := errgroup.WithContext(ctx)
-	running.Go(func() error { return n.awaitPolicy(ctx, cancel) })
 	if err := n.start(ctx, running); err != nil {
-		cancel(nil)
+		cancel()
 		return errors.Join(err, running.Wait())
 	}
 	if ready != nil {
 		ready(n)
 	}
-	if err := running.Wait(); err != nil || !errors.Is(context.Cause(ctx), errNewPolicy) {
-		return err
-	}
-	return errNewPolicy
+	return running.Wait()
 }
 
 // recall brings back what an earlier run concluded.
@@ -189,6 +164,8 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	if n.registrar != nil {
 		running.Go(func() error { return n.registrar.run(ctx) })
+		running.Go(func() error { return n.renew(ctx) })
+		running.Go(func() error { return n.review(ctx) })
 	}
 	for _, s := range n.sources {
 		kept, _, err := n.store.Position(s.Path)
@@ -199,6 +176,3 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	return nil
 }
-
-// aMoment passes, once or twice as long, before a node begins anew.
-const aMoment = time.Second

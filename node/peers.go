@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -60,3 +61,6 @@ func (n *Node) putPeers(contacts []peer.AddrInfo) error {
 	}
 	return n.store.Peers.Delete(gone...)
 }
+
+// Contacts are the members in this node's table.
+func (n *Node) Contacts() []peer.ID { return slices.Concat(n.overlay.Buckets()...) }

@@ -79,7 +79,7 @@ func (r *registrar) pull(ctx context.Context, from peer.ID) error {
 					return fmt.Errorf("news of %s: more than %d documents are wrong, the last: %w", from, maxRefused, err)
 				}
 			}
-			r.act(ctx, effect)
+			r.act(effect)
 		}
 		r.note(from, mark{p.Epoch, p.Next})
 		if len(p.Documents) == 0 {

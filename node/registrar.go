@@ -30,7 +30,7 @@ type registrar struct {
 	spread func(ctx context.Context, document []byte)
 	// expelled is called when somebody has been put out, expired when certificates
 	// may have ended, renewed when a new policy holds.
-	expelled func(context.Context)
+	expelled func()
 	expired  func()
 	renewed  func()
 
@@ -95,16 +95,16 @@ func (r *registrar) take(ctx context.Context, document []byte) broadcast.Verdict
 		r.refusals.Do(func() { r.log.Warn("document of the federation refused", "error", err) })
 		return broadcast.Invalid
 	}
-	r.act(ctx, effect)
+	r.act(effect)
 	if effect.News {
 		return broadcast.Fresh
 	}
 	return broadcast.Known
 }
 
-func (r *registrar) act(ctx context.Context, effect federation.Effect) {
+func (r *registrar) act(effect federation.Effect) {
 	if effect.Expels {
-		r.expelled(ctx)
+		r.expelled()
 	}
 	if effect.Policy {
 		r.renewed()
@@ -121,7 +121,7 @@ func (r *registrar) submit(ctx context.Context, document []byte) error {
 		return errors.New("nothing new: this node has that document, or a later one")
 	}
 	r.spread(ctx, document)
-	r.act(ctx, effect)
+	r.act(effect)
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/komondor/komondor/event"
-	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/overlay"
 )
 
@@ -25,10 +24,7 @@ func Slander(source string) Action {
 }
 
 func (n *Node) slander(source string) error {
-	member, err := federation.NewOpen(n.key)
-	if err != nil {
-		return err
-	}
+	member := n.voice()
 	first := Everyone(n.net)[0]
 	if err := n.plugIn(); err != nil {
 		return err

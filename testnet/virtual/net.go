@@ -5,19 +5,15 @@
 package virtual
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
 
-	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
 )
 
@@ -36,6 +32,8 @@ type Net struct {
 	dir   string
 	wires mocknet.Mocknet
 	nodes []*Node
+
+	founders *founders // nil in an open overlay
 }
 
 // New returns an overlay of n nodes that know one another, as far as their
@@ -43,7 +41,19 @@ type Net struct {
 // node ends with an error. In a synctest bubble its time is virtual.
 func New(t testing.TB, n int) *Net {
 	t.Helper()
-	net := &Net{t: t, dir: t.TempDir(), wires: mocknet.New()}
+	return begin(t, n, nil)
+}
+
+// NewFederation is New for a closed federation. The organisations are named
+// org-0, the anchor, org-1 and so on, and share the nodes out in turn.
+func NewFederation(t testing.TB, n, organisations int) *Net {
+	t.Helper()
+	return begin(t, n, &founders{name: "virtual", organisations: organisations})
+}
+
+func begin(t testing.TB, n int, f *founders) *Net {
+	t.Helper()
+	net := &Net{t: t, dir: t.TempDir(), wires: mocknet.New(), founders: f}
 	net.wires.SetLinkDefaults(mocknet.LinkOptions{Latency: Latency})
 	t.Cleanup(net.close)
 	for range n {
@@ -55,13 +65,47 @@ func New(t testing.TB, n int) *Net {
 }
 
 // Add prepares one more node, with an identity and an empty log, which does not
-// run yet.
+// run yet. In a federation it is a member of the organisation whose turn it is.
 func (net *Net) Add() *Node {
+	net.t.Helper()
+	organisation := ""
+	if f := net.founders; f != nil {
+		organisation = fmt.Sprint("org-", len(net.nodes)%f.organisations)
+	}
+	return net.AddTo(organisation, federation.TierMember)
+}
+
+// AddTo is Add for an organisation of a federation; the tier is that of one that
+// is new. In an open overlay each node is an organisation of its own anyway.
+func (net *Net) AddTo(organisation string, tier federation.Tier) *Node {
+	net.t.Helper()
+	return net.add(func(n *Node) error {
+		switch f := net.founders; {
+		case f == nil:
+			return nil
+		case f.root == nil:
+			return f.found(n)
+		default:
+			return f.enrol(n, organisation, tier)
+		}
+	})
+}
+
+// AddStranger is Add for somebody whom nobody has invited.
+func (net *Net) AddStranger() *Node {
+	net.t.Helper()
+	return net.add(func(*Node) error { return nil })
+}
+
+func (net *Net) add(enrol func(*Node) error) *Node {
 	net.t.Helper()
 	n := &Node{net: net, Number: len(net.nodes)}
 	n.dir = filepath.Join(net.dir, fmt.Sprint("node", n.Number))
 	if err := n.makeIdentity(); err != nil {
 		net.t.Fatal(err)
+	}
+	if err := enrol(n); err != nil {
+		net.t.Fatalf("%s becomes a member: %v", n, err)
 	}
 	net.nodes = append(net.nodes, n)
 	return n
@@ -96,83 +140,6 @@ func (net *Net) close() {
 	if err := errors.Join(errs...); err != nil {
 		net.t.Error(err)
 	}
-}
-
-// Who picks nodes of an overlay.
-type Who func(*Net) []*Node
-
-// Everyone is all nodes that run.
-func Everyone(net *Net) []*Node {
-	return slices.DeleteFunc(slices.Clone(net.nodes), func(n *Node) bool { return !n.runs() })
-}
-
-// Anyone is Everyone, where that reads better.
-func Anyone(net *Net) []*Node { return Everyone(net) }
-
-// Nodes picks by number.
-func Nodes(numbers ...int) Who {
-	return func(net *Net) (some []*Node) {
-		for _, i := range numbers {
-			some = append(some, net.nodes[i])
-		}
-		return some
-	}
-}
-
-// But picks all that run except some.
-func But(some Who) Who {
-	return func(net *Net) []*Node {
-		not := some(net)
-		return slices.DeleteFunc(Everyone(net), func(n *Node) bool { return slices.Contains(not, n) })
-	}
-}
-
-// Nearest picks the n running nodes that are nearest to an attacker's key today,
-// so its first collectors.
-func Nearest(attacker string, n int) Who {
-	return func(net *Net) []*Node { return net.byDistance(attacker, Everyone(net))[:n] }
-}
-
-// Farthest picks the n running nodes that are farthest from an attacker's key:
-// what they see has to travel.
-func Farthest(attacker string, n int) Who {
-	return func(net *Net) []*Node {
-		all := net.byDistance(attacker, Everyone(net))
-		return all[len(all)-n:]
-	}
-}
-
-// byDistance sorts nodes by the XOR of their place in Kademlia's key space and
-// the key's; both are SHA-256 hashes of what names them.
-func (net *Net) byDistance(attacker string, nodes []*Node) []*Node {
-	today := (&federation.Open{}).Salts(time.Now(), 0)[0]
-	hash := event.Key{Selector: event.BySource, Value: attacker}.Hash((&federation.Open{}).Name(), today)
-	target := sha256.Sum256(hash[:])
-	distance := func(id peer.ID) (d [sha256.Size]byte) {
-		for i, b := range sha256.Sum256([]byte(id)) {
-			d[i] = b ^ target[i]
-		}
-		return d
-	}
-	slices.SortFunc(nodes, func(a, b *Node) int {
-		da, db := distance(a.id), distance(b.id)
-		return slices.Compare(da[:], db[:])
-	})
-	return nodes
-}
-
-// Near returns an address of the documentation range 2001:db8::/32, as the key
-// of its /64 names it, to whose key a node is the nearest of all, whether or not
-// it runs.
-func (net *Net) Near(n *Node) (attacker string) {
-	for i := range math.MaxUint16 {
-		attacker = fmt.Sprintf("2001:db8:0:%x::/64", i+1)
-		if net.byDistance(attacker, slices.Clone(net.nodes))[0] == n {
-			return attacker
-		}
-	}
-	net.t.Fatalf("%s is nearest to no attacker", n)
-	return ""
 }
 
 // sum adds up a counter of all running nodes.

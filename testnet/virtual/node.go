@@ -2,11 +2,12 @@ package virtual
 
 import (
 	"context"
-	"errors"
+	"crypto/ed25519"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -14,7 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
-	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
 )
@@ -23,18 +24,25 @@ import (
 // runs on them from Start until Stop or Crash. The methods of the product may be
 // called while it runs.
 type Node struct {
-	*node.Node
 	Number int
 
 	net      *Net
 	dir      string
 	key      crypto.PrivKey
 	id       peer.ID
+	open     *federation.Open // its membership where there is no federation
 	log      log
 	host     host.Host
 	firewall *firewall
+	running  atomic.Pointer[node.Node] // nil: it does not run
 	cancel   context.CancelFunc
 	ended    chan error // has one value once Run has returned
+
+	// In a closed federation:
+	membership   federation.Membership
+	organisation ed25519.PrivateKey // nil unless the node is its organisation's first
+	shelf        shelf
+	member       *federation.Member
 }
 
 func (n *Node) String() string { return fmt.Sprint("node ", n.Number) }
@@ -43,7 +51,10 @@ func (n *Node) makeIdentity() (err error) {
 	if n.key, err = federation.LoadIdentity(filepath.Join(n.dir, "identity"), ""); err != nil {
 		return err
 	}
-	n.id, err = peer.IDFromPrivateKey(n.key)
+	if n.id, err = peer.IDFromPrivateKey(n.key); err != nil {
+		return err
+	}
+	n.open, err = federation.NewOpen(n.key)
 	return err
 }
 
@@ -68,16 +79,23 @@ func (n *Node) start() error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ready, ended := make(chan *node.Node, 1), make(chan error, 1)
+	ready, ended := make(chan struct{}), make(chan error, 1)
 	n.firewall = &firewall{since: map[netip.Prefix]time.Time{}}
 	c := node.Config{
-		Data: n.dir, Open: true, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
+		Data: n.dir, Open: n.member == nil, Member: n.member, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
 		Sources: []node.Source{{Format: "sshd", Path: "auth.log", Follow: n.log.follow}},
 	}
-	go func() { ended <- node.Run(ctx, c, func(running *node.Node) { ready <- running }) }()
+	var first sync.Once
+	begun := func(product *node.Node) {
+		if ctx.Err() == nil {
+			n.running.Store(product)
+		}
+		first.Do(func() { close(ready) })
+	}
+	go func() { ended <- node.Run(ctx, c, begun) }()
 	n.cancel, n.ended = cancel, ended
 	select {
-	case n.Node = <-ready:
+	case <-ready:
 		return nil
 	case err := <-ended:
 		ended <- err
@@ -85,8 +103,21 @@ func (n *Node) start() error {
 	}
 }
 
-// plugIn gives the node a new host with its old name, linked to all others.
+// Status, Alerts and Blocks are the product's, and Product is the product itself:
+// another one after each new policy, under which it begins anew.
+func (n *Node) Status() control.Status           { return n.Product().Status() }
+func (n *Node) Alerts() ([]control.Alert, error) { return n.Product().Alerts() }
+func (n *Node) Blocks() ([]control.Block, error) { return n.Product().Blocks() }
+func (n *Node) Product() *node.Node              { return n.running.Load() }
+
+// plugIn gives the node a new host with its old name, linked to all others, and
+// introduces it to the members among them.
 func (n *Node) plugIn() error {
+	if n.member != nil {
+		if err := n.remember(); err != nil {
+			return err
+		}
+	}
 	addr, err := multiaddr.NewMultiaddr(fmt.Sprintf("/ip6/2001:db8:ffff::%x/tcp/4001", n.Number+1))
 	if err != nil {
 		return err
@@ -99,7 +130,13 @@ func (n *Node) plugIn() error {
 			if _, err := n.net.wires.LinkPeers(n.id, other.id); err != nil {
 				return err
 			}
+			if err := introduce(n, other); err != nil {
+				return err
+			}
 		}
+	}
+	if n.member != nil {
+		n.host.Network().Notify(n.doorman())
 	}
 	return nil
 }
@@ -114,13 +151,13 @@ func (n *Node) unplug() {
 	}
 }
 
-func (n *Node) runs() bool { return n.Node != nil }
+func (n *Node) runs() bool { return n.running.Load() != nil }
 
 // leave asks the product to end.
 func (n *Node) leave() {
 	if n.runs() {
 		n.cancel()
-		n.Node = nil
+		n.running.Store(nil)
 	}
 }
 
@@ -135,6 +172,7 @@ func (n *Node) wait() error {
 		err = closed
 	}
 	n.ended, n.host = nil, nil
+	n.running.Store(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)
 	}
@@ -155,63 +193,4 @@ func (n *Node) Stop() {
 func (n *Node) Crash() {
 	n.unplug()
 	n.leave()
-}
-
-// blockedSince is when the product began to block an attacker.
-func (n *Node) blockedSince(attacker string) (since time.Time, ok bool) {
-	prefix := prefixOf(attacker)
-	if since, ok = n.firewall.blockedSince(prefix); ok {
-		return since, true
-	}
-	blocks, err := n.Blocks() // those of before a restart are only here
-	if err != nil {
-		n.net.t.Errorf("blocks of %s: %v", n, err)
-	}
-	for _, b := range blocks {
-		if b.Prefix == prefix && b.State != block.Waiting {
-			return b.Since, true
-		}
-	}
-	return since, false
-}
-
-// firewall is the backend of mode observe with a memory: blocks end, and what a
-// scenario asks is whether there ever was one.
-type firewall struct {
-	block.Observer
-	mu    sync.Mutex
-	since map[netip.Prefix]time.Time
-}
-
-// Add implements block.Backend.
-func (f *firewall) Add(_ context.Context, entries []block.Entry) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, e := range entries {
-		if _, known := f.since[e.Prefix]; !known {
-			f.since[e.Prefix] = time.Now()
-		}
-	}
-	return nil
-}
-
-func (f *firewall) blockedSince(p netip.Prefix) (time.Time, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	since, ok := f.since[p]
-	return since, ok
-}
-
-var errNoAddress = errors.New("want an address or a prefix")
-
-// prefixOf is what is blocked of an attacker.
-func prefixOf(attacker string) netip.Prefix {
-	if p, err := netip.ParsePrefix(attacker); err == nil {
-		return p
-	}
-	addr, err := netip.ParseAddr(attacker)
-	if err != nil {
-		panic(fmt.Errorf("attacker %q: %w", attacker, errNoAddress)) // a mistake in the test
-	}
-	return netip.PrefixFrom(addr, addr.BitLen())
 }

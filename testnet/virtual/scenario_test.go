@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/komondor/komondor/federation"
 )
 
 // Each scenario has attackers and users of its own, so that all can play in one
@@ -48,7 +50,7 @@ func scenarios(t *testing.T, net *Net) {
 			By(11*time.Second, Everyone, Block(slow)),
 		}))
 
-	liar := net.Add()
+	liar := net.AddTo("liars", federation.TierMember)
 	net.Play("one liar claims any number of whom one other saw once: others are warned, and nobody blocks", Timetable{
 		At(1*time.Second, Nodes(1), ProbedBy(slandered)),
 		At(1*time.Second, Nodes(liar.Number), Slander(slandered)),

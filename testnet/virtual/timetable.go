@@ -2,8 +2,8 @@ package virtual
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
-	"strings"
 	"testing/synctest"
 	"time"
 )
@@ -50,13 +50,31 @@ func At(when time.Duration, who Who, do Action) Row {
 func By(when time.Duration, who Who, fact Fact) Row {
 	return Row{when, by, func(net *Net, began time.Time) {
 		net.t.Helper()
-		do, not, last := fact.split(who(net))
-		if len(do) == 0 || len(not) > 0 {
-			net.t.Errorf("by %s: %d of %d do not %s: nodes %v", when, len(not), len(do)+len(not), fact.name, not)
-			return
-		}
-		net.t.Logf("\tby %s: %d %s, the last at %s", when, len(do), fact.name, last.Sub(began).Round(time.Millisecond))
+		net.want(100, when, who, fact, began)
 	}}
+}
+
+// Mostly is By for so many of a hundred.
+func Mostly(percent int, when time.Duration, who Who, fact Fact) Row {
+	return Row{when, by, func(net *Net, began time.Time) {
+		net.t.Helper()
+		net.want(percent, when, who, fact, began)
+	}}
+}
+
+func (net *Net) want(percent int, when time.Duration, who Who, fact Fact, began time.Time) {
+	net.t.Helper()
+	do, not, last := fact.split(who(net))
+	all := len(do) + len(not)
+	if len(do) == 0 || 100*len(do) < percent*all {
+		net.t.Errorf("by %s: %d of %d do not %s: nodes %v", when, len(not), all, fact.name, not)
+		return
+	}
+	row := fmt.Sprintf("\tby %s: %d of %d %s", when, len(do), all, fact.name)
+	if !last.IsZero() {
+		row += ", the last at " + last.Sub(began).Round(time.Millisecond).String()
+	}
+	net.t.Log(row)
 }
 
 // NotBefore wants a fact not to hold for any of some nodes until a time.
@@ -76,53 +94,6 @@ func NotBefore(when time.Duration, who Who, fact Fact) Row {
 // Never wants a fact not to hold for any of some nodes before the timetable is
 // over: a second after its last row.
 func Never(who Who, fact Fact) Row { return NotBefore(lastly, who, fact) }
-
-// Fact is something that can be seen of a node, with the time of its beginning.
-type Fact struct {
-	name  string
-	since func(*Node) (time.Time, bool)
-}
-
-// Block is the fact that a node blocks a source, or has done so since it started.
-func Block(source string) Fact {
-	return Fact{"block " + source, func(n *Node) (time.Time, bool) { return n.blockedSince(source) }}
-}
-
-// Warn is the fact that a node shows an alert about a source, and does not block
-// it because the evidence is another organisation's alone.
-func Warn(source string) Fact {
-	return Fact{"warn of " + source, func(n *Node) (since time.Time, ok bool) {
-		alerts, err := n.Alerts()
-		if err != nil {
-			n.net.t.Errorf("alerts of %s: %v", n, err)
-		}
-		for _, a := range alerts {
-			if a.Key.Value == source && strings.HasPrefix(a.Action, "warned") {
-				return a.Raised, true
-			}
-		}
-		return since, false
-	}}
-}
-
-// split numbers the nodes for which the fact holds, and the others.
-func (f Fact) split(nodes []*Node) (do, not []int, last time.Time) {
-	for _, n := range nodes {
-		since, ok := f.since(n)
-		switch {
-		case !ok:
-			not = append(not, n.Number)
-		case since.After(last):
-			last = since
-			fallthrough
-		default:
-			do = append(do, n.Number)
-		}
-	}
-	slices.Sort(do)
-	slices.Sort(not)
-	return do, not, last
-}
 
 // Play goes through a timetable, in a synctest bubble.
 func (net *Net) Play(name string, table Timetable) {
