@@ -203,7 +203,8 @@ func TestFederationOfTwo(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, "b is cut off", func() bool { return a.status().Peers == 0 && b.status().Peers == 0 })
-	if s := a.status(); s.Federation.Organisations != 1 || s.Block.Live != 0 || s.Counters.Withdrawn != 1 {
+	wait(t, "the block that rested on b's evidence is withdrawn", func() bool { return a.status().Block.Live == 0 })
+	if s := a.status(); s.Federation.Organisations != 1 || s.Counters.Withdrawn != 1 {
 		t.Errorf("after the revocation: %+v, %+v, %d withdrawn", s.Federation, s.Block, s.Counters.Withdrawn)
 	}
 	wait(t, "b is turned away", func() bool { return a.status().Counters.Turned > 0 })
