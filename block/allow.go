@@ -1,6 +1,7 @@
 package block
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 )
@@ -9,28 +10,43 @@ import (
 // count from the next Refresh on. Its error names the entry that is none of
 // these; the former list stays then.
 func (n *Never) SetAllow(entries []string) error {
-	return n.setList("allow-list", "on the allow-list", entries)
-}
-
-// SetFederation does the same for the list of the federation's policy.
-func (n *Never) SetFederation(entries []string) error {
-	return n.setList("federation's allow-list", "on the federation's allow-list", entries)
-}
-
-func (n *Never) setList(list, why string, entries []string) error {
-	var listed []exemption
-	for _, entry := range entries {
-		e, err := parseExemption(entry, why)
-		if err != nil {
-			return fmt.Errorf("%s: %w", list, err)
-		}
-		listed = append(listed, e)
+	listed, err := parseExemptions(entries, "on the allow-list")
+	if err != nil {
+		return fmt.Errorf("allow-list: %w", err)
 	}
+	n.setList("allow-list", listed)
+	return nil
+}
+
+// SetFederation does the same for the list of the federation's policy, of which the
+// entries hold that are right: nobody here can mend the others.
+func (n *Never) SetFederation(entries []string) error {
+	listed, err := parseExemptions(entries, "on the federation's allow-list")
+	n.setList("federation's allow-list", listed)
+	if err != nil {
+		return fmt.Errorf("federation's allow-list: %w", err)
+	}
+	return nil
+}
+
+func (n *Never) setList(list string, listed []exemption) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.parts[list] = listed
 	n.build()
-	return nil
+}
+
+// parseExemptions returns the entries that are right, and what is wrong with the others.
+func parseExemptions(entries []string, why string) (listed []exemption, wrong error) {
+	for _, entry := range entries {
+		e, err := parseExemption(entry, why)
+		if err != nil {
+			wrong = errors.Join(wrong, err)
+			continue
+		}
+		listed = append(listed, e)
+	}
+	return listed, wrong
 }
 
 // parseExemption reads an address, a prefix or a host name.

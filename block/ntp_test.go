@@ -129,10 +129,8 @@ func TestFederationsAllowList(t *testing.T) {
 		}
 		return strings.Join(all, "; ")
 	}
-	if err := n.SetFederation([]string{"203.0.113.8", "both.example"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := n.SetFederation([]string{"300.1.1.1"}); err == nil || !strings.Contains(err.Error(), `federation's allow-list: "300.1.1.1"`) {
+	// The right entries hold, whatever is wrong with others.
+	if err := n.SetFederation([]string{"203.0.113.8", "300.1.1.1", "both.example"}); err == nil || !strings.Contains(err.Error(), `federation's allow-list: "300.1.1.1"`) {
 		t.Errorf("got %v", err)
 	}
 	if err := n.Refresh(t.Context(), time.Now()); err != nil {

@@ -23,6 +23,8 @@ const (
 	// maxForwards is how many payloads may be on their way from this node at
 	// once. More are not acknowledged, and their senders turn to others.
 	maxForwards = 256
+	// verifyPatience is how long a copy waits for the verdict on the first one.
+	verifyPatience = 3 * time.Second
 	// sendTimeout is a last resort: the network has its own, shorter one.
 	sendTimeout = 10 * time.Second
 )
@@ -136,8 +138,13 @@ func (b *Broadcast) Receive(ctx context.Context, from peer.ID, data []byte) erro
 	if first {
 		b.verify(ctx, from, f, e)
 	} else {
+		// Who sent the first copy may have it take long to verify.
+		patience := time.NewTimer(verifyPatience)
+		defer patience.Stop()
 		select {
 		case <-e.done:
+		case <-patience.C:
+			return errBusy
 		case <-ctx.Done():
 			return ctx.Err()
 		}

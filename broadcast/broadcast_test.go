@@ -447,3 +447,28 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// Who sends a payload first may have its verification take for ever: copies of
+// others do not wait so long.
+func TestCopiesDoNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		verified := make(chan struct{})
+		b := New(&recorder{}, Config{Receive: func(context.Context, peer.ID, []byte) Verdict {
+			<-verified
+			return Fresh
+		}})
+		defer b.Close()
+		payload := frame{payload: []byte("p")}.encode()
+		go b.Receive(t.Context(), "liar", payload)
+		synctest.Wait()
+		began := time.Now()
+		if err := b.Receive(t.Context(), "honest", payload); err == nil || time.Since(began) != verifyPatience {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		close(verified)
+		synctest.Wait()
+		if err := b.Receive(t.Context(), "honest", payload); err != nil {
+			t.Errorf("once it is verified: %v", err)
+		}
+	})
+}

@@ -160,12 +160,14 @@ type Counters struct {
 
 // Alert is a verdict as people and scripts see it.
 type Alert struct {
-	ID    string    `json:"id,omitempty"` // none in a replay
-	Rule  string    `json:"rule"`
-	Title string    `json:"title"`
-	Level string    `json:"level"`
-	Scope string    `json:"scope"` // home: one organisation's evidence; federation: met the quorum
-	Key   event.Key `json:"key"`
+	ID    string `json:"id,omitempty"` // none in a replay
+	Rule  string `json:"rule"`
+	Title string `json:"title"`
+	Level string `json:"level"`
+	Scope string `json:"scope"` // home: one organisation's evidence; federation: met the quorum
+	// Organisation is whose evidence alone it rests on, at home.
+	Organisation string    `json:"organisation,omitempty"`
+	Key          event.Key `json:"key"`
 	// Score is points or distinct values, as the rule counts.
 	Score     int            `json:"score"`
 	Count     uint64         `json:"count"`   // observations

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"time"
 )
@@ -72,6 +73,13 @@ func (m *Member) Chain(id string) (document []byte, ok bool) {
 		return nil, false
 	}
 	return r.document, true
+}
+
+// Holds says whether the document is one of those that hold now.
+func (m *Member) Holds(document []byte) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.pool.known[sha256.Sum256(document)]
 }
 
 // After returns documents in their order of arrival here, for a neighbour that

@@ -36,8 +36,11 @@ type actor struct {
 	quorum   int // organisations that this participant wants beyond the federation's quorum
 	counters *counters
 	refusals rate.Sometimes // logged: a liar must not fill the disk
+	warnings allowance
 	// fetch brings the certificates that a member has and this node lacks.
 	fetch func(context.Context, peer.ID) error
+	// hear keeps an alert, to be told once more if this node is a collector of it.
+	hear func(id string, alert []byte)
 	// doubt is why evidence of others must not block by itself now; empty: it may.
 	doubt func(time.Time) string
 
@@ -64,7 +67,13 @@ func (a *actor) receive(ctx context.Context, from peer.ID, payload []byte) broad
 		})
 		return broadcast.Invalid
 	}
+	if a.warns(verdict) && !a.warnings.allow(verdict.Organisation) {
+		return broadcast.Known
+	}
 	news, pass := a.book.Enter(alert.ID(), verdict)
+	if news {
+		a.hear(alert.ID(), payload)
+	}
 	id := attackID(a.member.Name(), verdict)
 	switch {
 	case !news || !a.own.News(id, verdict):
@@ -90,7 +99,10 @@ func (a *actor) home(ctx context.Context, v correlate.Verdict) {
 func (a *actor) apply(ctx context.Context, v correlate.Verdict, proof []byte) {
 	id := attackID(a.member.Name(), v)
 	shown := show(v, id)
-	shown.Raised, shown.Open, shown.Proof = time.Now().UTC(), a.open, proof
+	shown.Raised, shown.Open = time.Now().UTC(), a.open
+	if !a.warns(v) { // no block rests on a warning
+		shown.Proof = proof
+	}
 	shown.Action = a.act(ctx, v, id)
 	a.counters.alerts.Add(1)
 	a.log.Info("alert", "rule", v.Rule.Name, "key", v.Key.String(), "scope", string(v.Scope),
@@ -164,9 +176,16 @@ func (a *actor) hold(v correlate.Verdict) string {
 // recall enters what an earlier run concluded, so that a restart neither tells
 // it again nor puts less in its place.
 func (a *actor) recall(known control.Alert) {
-	v := correlate.Verdict{Scope: correlate.Scope(known.Scope), Score: known.Score, Last: known.Last, Offenders: known.Offenders}
-	a.book.Enter(known.ID, v)
-	a.own.Enter(known.ID, v)
+	rule, ok := a.rules.Named(known.Rule)
+	if !ok {
+		return // of another policy
+	}
+	v := correlate.Verdict{Rule: rule, Scope: correlate.Scope(known.Scope), Key: known.Key, Organisation: known.Organisation,
+		Score: known.Score, Last: known.Last, Offenders: known.Offenders}
+	a.book.Enter(v.Alert(a.member.Name(), nil).ID(), v)
+	if v.Scope == correlate.Home && !a.warns(v) {
+		a.own.Enter(known.ID, v)
+	}
 }
 
 // maxPostponed bounds the blocks that wait for a firewall that fails.
@@ -199,7 +218,7 @@ func show(v correlate.Verdict, id string) control.Alert {
 		offenders = []netip.Prefix{}
 	}
 	return control.Alert{
-		ID: id, Rule: v.Rule.Name, Title: v.Rule.Title, Level: v.Rule.Level, Scope: string(v.Scope), Key: v.Key,
+		ID: id, Rule: v.Rule.Name, Title: v.Rule.Title, Level: v.Rule.Level, Scope: string(v.Scope), Organisation: v.Organisation, Key: v.Key,
 		Score: v.Score, Count: v.Count, Sensors: v.Members, First: v.First, Last: v.Last, Offenders: offenders,
 	}
 }

@@ -192,3 +192,54 @@ func TestEqualAlertsOfReplicasPassButActOnce(t *testing.T) {
 		t.Errorf("acted %d times", n)
 	}
 }
+
+// What one organisation concludes alone is shown and passed on by everybody: it
+// cannot make up as much as it likes.
+func TestWarningsAreBounded(t *testing.T) {
+	p, a := newParty(t), newMember(t)
+	last := time.Now().Truncate(time.Second)
+	fresh := 0
+	for i := range 3 * warningsAtOnce {
+		r := failures(a, uint64(i+1), 4, last)
+		r.Key.Value = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}).String()
+		alert := alertOf(last, seal(t, a, r))
+		alert.Key = r.Key
+		if p.receive(t.Context(), "", encode(t, alert)) == broadcast.Fresh {
+			fresh++
+		}
+	}
+	if fresh < warningsAtOnce || fresh > 2*warningsAtOnce {
+		t.Errorf("%d of %d warnings were passed on", fresh, 3*warningsAtOnce)
+	}
+	b := newMember(t)
+	if v := p.receive(t.Context(), "", encode(t, alertOf(last, seal(t, b, failures(b, 1, 4, last))))); v != broadcast.Fresh {
+		t.Errorf("another organisation's warning: verdict %v", v)
+	}
+	for _, shown := range shownAlerts(t, p) {
+		if len(shown.Proof) > 0 {
+			t.Fatalf("a warning is kept with its proof: %+v", shown)
+		}
+	}
+}
+
+// A warning that is remembered over a restart does not keep this host from acting
+// on what it sees itself.
+func TestRestartAfterAWarning(t *testing.T) {
+	p, a := newParty(t), newMember(t)
+	last := time.Now().Truncate(time.Second)
+	p.receive(t.Context(), "", encode(t, alertOf(last, seal(t, a, failures(a, 1, 99, last.Add(time.Minute))))))
+	shown := shownAlerts(t, p)
+	if len(shown) != 1 || shown[0].Organisation != a.Member() {
+		t.Fatalf("alerts %+v", shown)
+	}
+	q := newParty(t)
+	q.recall(shown[0])
+	own := correlate.Testimony{Organisation: q.Open.Member(), Member: q.Open.Member(), Tallies: failures(q.Open, 1, 4, last).Tallies}
+	q.home(t.Context(), must(q.rules.JudgeRule("ssh-brute-force", correlate.Home, attackerKey, []correlate.Testimony{own})))
+	if got := blocked(q); len(got) != 1 {
+		t.Errorf("blocked %v", got)
+	}
+	if v := q.receive(t.Context(), "", encode(t, alertOf(last, seal(t, a, failures(a, 2, 99, last.Add(time.Minute)))))); v == broadcast.Invalid {
+		t.Errorf("the warning again: %v", v)
+	}
+}

@@ -28,12 +28,17 @@ func (n *Node) startBlocking(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.never, err = block.NewNever(block.NeverOptions{Allow: allowed}); err != nil {
+	// Private attackers are for labs whose policy says so.
+	lab := n.federation != nil && n.privateSources
+	if n.never, err = block.NewNever(block.NeverOptions{Allow: allowed, LabPrivate: lab}); err != nil {
 		return err
+	}
+	if lab {
+		n.config.Log.Warn("the federation's policy shares evidence about private addresses: they can be blocked here")
 	}
 	if n.federation != nil {
 		if err := n.never.SetFederation(n.federation.Policy().Allow); err != nil {
-			n.config.Log.Error("the allow-list of the federation's policy does not hold here", "error", err)
+			n.config.Log.Error("entries of the allow-list of the federation's policy do not hold here; the others do", "error", err)
 		}
 	}
 	backend := n.config.Backend
@@ -119,19 +124,17 @@ func (n *Node) startOverlay(ctx context.Context, me self) error {
 func (n *Node) connect(ctx context.Context) {
 	log, book := n.config.Log, new(correlate.Book)
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
-		open: n.federation == nil, counters: &n.counters, refusals: rarely(), doubt: func(time.Time) string { return "" },
+		open: n.federation == nil, counters: &n.counters, refusals: rarely(), hear: n.heard.note, doubt: func(time.Time) string { return "" },
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
 	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
-		Receive: func(ctx context.Context, from peer.ID, payload []byte) broadcast.Verdict {
-			return n.receive(ctx, from, payload)
-		},
+		Receive: n.receive,
 	})
 	if n.federation != nil {
 		n.connectRegistrar()
 	}
 	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
 		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
-		accuse: n.accuse,
+		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,
 		raise: func(ctx context.Context, alert []byte) {
 			if n.actor.receive(ctx, n.overlay.ID(), alert) == broadcast.Fresh {
 				n.publish(ctx, alertPayload, alert)
@@ -141,6 +144,7 @@ func (n *Node) connect(ctx context.Context) {
 		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept),
 		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
 	organisation := n.member.Organisation(n.member.Member())
+	secret := n.sketchSecret()
 	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,
 		home: func(key event.Key, tallies []event.Tally) {
 			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{{Organisation: organisation, Member: n.member.Member(), Tallies: tallies}}) {
@@ -148,7 +152,8 @@ func (n *Node) connect(ctx context.Context) {
 			}
 		},
 		send:  n.outbox.put,
-		share: sharing(n.privateSources)})
+		share: sharing(n.privateSources),
+		hash:  func(value string) uint32 { return event.Hash32(n.member.Name(), secret, value) }})
 	n.overlay.Handle(
 		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
 			return n.judge.receive(ctx, from == n.overlay.ID(), hash, payload)
@@ -173,7 +178,7 @@ func rarely() rate.Sometimes { return rate.Sometimes{First: 3, Interval: time.Mi
 // connectRegistrar is connect for what a federation adds.
 func (n *Node) connectRegistrar() {
 	n.registrar = &registrar{log: n.config.Log, member: n.federation, net: n.overlay,
-		refusals: rarely(), read: make(map[peer.ID]mark), epoch: rand.Uint64(),
+		refusals: rarely(), fetching: make(chan struct{}, maxFetching), read: make(map[peer.ID]mark), epoch: rand.Uint64(),
 		spread: func(ctx context.Context, document []byte) { n.publish(ctx, documentPayload, document) },
 		expelled: func() {
 			n.overlay.Expel()
@@ -183,7 +188,7 @@ func (n *Node) connectRegistrar() {
 		expired: func() { n.overlay.Expel() },
 		renewed: func() { notify(n.policies) },
 	}
-	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.pull, n.registrar.doubt
+	n.actor.quorum, n.actor.fetch, n.actor.doubt = n.config.Quorum, n.registrar.fetch, n.registrar.doubt
 }
 
 // serve answers people and scripts.

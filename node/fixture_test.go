@@ -23,11 +23,13 @@ import (
 type party struct {
 	*actor
 	*federation.Open
-	judge   *judge
-	accused int // members that contradicted themselves
-	mu      sync.Mutex
-	told    [][]byte // alerts that the judge raised
-	store   *store.Store
+	judge    *judge
+	accused  int // members that contradicted themselves
+	heard    heard
+	repeated [][]byte // alerts that others told, and the judge once more
+	mu       sync.Mutex
+	told     [][]byte // alerts that the judge raised
+	store    *store.Store
 }
 
 func newMember(t testing.TB) *federation.Open {
@@ -73,9 +75,17 @@ func newParty(t testing.TB) *party {
 	}
 	log, book := slog.New(slog.DiscardHandler), new(correlate.Book)
 	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters),
-		doubt: func(time.Time) string { return "" }}
+		doubt: func(time.Time) string { return "" }, hear: p.heard.note}
 	p.judge = &judge{log: log, rules: rules, member: p.Open, book: book, rank: func([32]byte) int { return 0 },
 		accuse: func(context.Context, *correlate.Contradiction) { p.accused++ },
+		heard:  p.heard.has,
+		repeat: func(_ context.Context, id string) {
+			if alert, ok := p.heard.take(id); ok {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.repeated = append(p.repeated, alert)
+			}
+		},
 		raise: func(ctx context.Context, alert []byte) {
 			if p.receive(ctx, "", alert) != broadcast.Fresh {
 				return

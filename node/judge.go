@@ -25,6 +25,10 @@ type judge struct {
 	book   *correlate.Book // what has been told over the overlay
 	rank   func(hash [32]byte) int
 	raise  func(context.Context, []byte) // acts at home and tells everybody
+	// heard says whether an alert that others told is there to be told once more, and
+	// repeat does so.
+	heard  func(id string) bool
+	repeat func(ctx context.Context, id string)
 	// accuse is told of a member that has contradicted itself.
 	accuse   func(context.Context, *correlate.Contradiction)
 	counters *counters
@@ -100,12 +104,12 @@ func (j *judge) belongs(key event.Key, hash [32]byte, now time.Time) bool {
 // the key have had their time to do it.
 func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte) {
 	id := f.Alert(j.member.Name(), nil).ID()
-	if !j.book.News(id, f.Verdict) {
+	if !j.book.News(id, f.Verdict) && !j.heard(id) {
 		return
 	}
 	rank := j.rank(hash)
 	if rank == 0 {
-		j.tell(ctx, f)
+		j.raiseOrRepeat(ctx, f)
 		return
 	}
 	attack := attackID(j.member.Name(), f.Verdict) // what it is judged anew for, whoever's evidence that is
@@ -127,11 +131,21 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 		findings := j.collector.Judge(f.Key) // with what has come in meanwhile
 		j.mu.Unlock()
 		for _, f := range findings {
-			if ctx.Err() == nil && j.book.News(f.Alert(j.member.Name(), nil).ID(), f.Verdict) {
-				j.tell(ctx, f)
+			if ctx.Err() == nil {
+				j.raiseOrRepeat(ctx, f)
 			}
 		}
 	})
+}
+
+// raiseOrRepeat tells everybody of a finding, unless others have: then it tells what
+// they told once more, because they may not have told everybody.
+func (j *judge) raiseOrRepeat(ctx context.Context, f correlate.Finding) {
+	if id := f.Alert(j.member.Name(), nil).ID(); !j.book.News(id, f.Verdict) {
+		j.repeat(ctx, id)
+		return
+	}
+	j.tell(ctx, f)
 }
 
 func (j *judge) tell(ctx context.Context, f correlate.Finding) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -120,6 +121,36 @@ func TestReplicaWaitsForThoseNearer(t *testing.T) {
 					t.Errorf("%d alerts, want %d", p.alerts(), c.want)
 				}
 			})
+		})
+	}
+}
+
+// A collector that is nearer may tell an alert to its fellow collectors only, so that
+// they are silent and nobody else hears of it: they tell it once more.
+func TestCollectorsRepeatWhatOthersToldFirst(t *testing.T) {
+	for _, late := range []bool{false, true} { // the alert comes before this node's own finding, or while it waits
+		p, a, b := newParty(t), newMember(t), newMember(t)
+		synctest.Test(t, func(t *testing.T) {
+			last := time.Now().Truncate(time.Second)
+			p.judge.rank = func([32]byte) int { return 1 }
+			hash := hashOf(p.Open, attackerKey)
+			sealed := []event.Sealed{seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))}
+			alert := encode(t, alertOf(last, sealed...))
+			if !late {
+				p.receive(t.Context(), "hostile", alert)
+			}
+			for _, s := range sealed {
+				if err := p.judge.receive(t.Context(), false, hash, encode(t, s)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if late {
+				p.receive(t.Context(), "hostile", alert)
+			}
+			p.judge.replicas.Wait()
+			if p.alerts() != 0 || len(p.repeated) != 1 || !bytes.Equal(p.repeated[0], alert) {
+				t.Errorf("late %v: %d alerts of its own, %d repeated", late, p.alerts(), len(p.repeated))
+			}
 		})
 	}
 }

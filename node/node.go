@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/broadcast"
@@ -56,6 +57,9 @@ type Node struct {
 	judge     *judge
 	actor     *actor
 	outbox    *outbox
+	heard     heard
+
+	accusations rate.Sometimes // logged
 
 	federation     *federation.Member // nil in an open overlay
 	registrar      *registrar         // likewise
@@ -89,7 +93,7 @@ func Run(ctx context.Context, c Config, ready func(*Node)) error {
 }
 
 func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
-	n := &Node{config: c, started: time.Now(), policies: make(chan struct{}, 1), expulsions: make(chan struct{}, 1)}
+	n := &Node{config: c, started: time.Now(), accusations: rarely(), policies: make(chan struct{}, 1), expulsions: make(chan struct{}, 1)}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type observer struct {
 	home     func(event.Key, []event.Tally)    // judges own evidence, at once
 	send     func(event.Key) bool              // has the report on a key delivered, unless too many wait
 	share    func(event.Key, event.Tally) bool // whether a tally may leave this host
+	hash     func(value string) uint32         // of what is counted by distinct values, in sketches
 	counters *counters
 	started  time.Time
 
@@ -56,17 +57,8 @@ type archive interface {
 }
 
 func newObserver(o observer) *observer {
-	salt := func() []byte {
-		salts := o.member.Salts(time.Now(), 0)
-		if len(salts) == 0 {
-			return nil // no policy has arrived yet; nothing is told before it has
-		}
-		return salts[0]
-	}
 	o.keys = keyselect.New(groupings(o.rules))
-	o.ledger = correlate.NewLedger(o.rules, talliesKept, func(value string) uint32 {
-		return event.Hash32(o.member.Name(), salt(), value)
-	})
+	o.ledger = correlate.NewLedger(o.rules, talliesKept, o.hash)
 	o.reporter = correlate.NewReporter(o.rules)
 	o.later = make(map[event.Key]time.Time)
 	o.versions = versions{reserve: o.archive.NextVersions}

@@ -32,6 +32,16 @@ func (n *Node) setRules() (err error) {
 // quorumOf is the policy's quorum, also before one has arrived.
 func quorumOf(p federation.Policy) int { return cmp.Or(p.Quorum, federation.DefaultQuorum) }
 
+// sketchSecret keys the hashes of targets and ports that leave this host. It is the
+// same for all members and all days, so that a value counts once over midnight.
+// Strangers cannot guess it; in an open overlay there is none.
+func (n *Node) sketchSecret() []byte {
+	if n.federation == nil {
+		return nil
+	}
+	return n.federation.Policy().Seed
+}
+
 // Lawful returns the built-in rules as a federation's policy has them. Its error
 // says what of the policy makes no rules.
 func Lawful(p federation.Policy) (correlate.Rules, error) {

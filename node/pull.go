@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -32,9 +33,15 @@ type page struct {
 const (
 	// maxPages bounds what is read of one neighbour at a time.
 	maxPages = 1000
+	// maxQuiet is how many of them may tell nothing new.
+	maxQuiet = 16
 	// maxRefused is how many documents of a neighbour may be wrong. Of one who is of
 	// another mind about what has expired some are; each costs a verification.
 	maxRefused = 100
+
+	pullTimeout  = 30 * time.Second
+	fetchTimeout = 3 * time.Second
+	maxFetching  = 4
 )
 
 // pullAny asks one neighbour, by chance, for what is new. A node without
@@ -45,6 +52,8 @@ func (r *registrar) pullAny(ctx context.Context) bool {
 		return false
 	}
 	to := all[rand.IntN(len(all))]
+	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
+	defer cancel()
 	err := r.pull(ctx, to)
 	if err != nil && ctx.Err() == nil {
 		r.log.Debug("neighbour not asked for news of the federation", "peer", to.String(), "error", err)
@@ -52,41 +61,90 @@ func (r *registrar) pullAny(ctx context.Context) bool {
 	return err == nil
 }
 
-// pull asks a neighbour for all documents that came to it since the last time.
+// fetch is pull for somebody who waits: for who has sent what a stranger signed. Few
+// are under way at a time, because liars send such things to be asked, and then
+// take their time.
+func (r *registrar) fetch(ctx context.Context, from peer.ID) error {
+	select {
+	case r.fetching <- struct{}{}:
+		defer func() { <-r.fetching }()
+	default:
+		return errors.New("too many certificates are being fetched")
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	return r.pull(ctx, from)
+}
+
+// pull asks a neighbour for all documents that came to it since the last time. It
+// ends after some pages without news: who has none cannot keep this node busy.
 func (r *registrar) pull(ctx context.Context, from peer.ID) error {
-	refused := 0
+	r.mu.Lock()
+	at := r.read[from]
+	r.mu.Unlock()
+	unsure := (*mark)(nil) // before the first page with a document that may be right later
+	refused, quiet := 0, 0
 	for range maxPages {
-		r.mu.Lock()
-		at := r.read[from]
-		r.mu.Unlock()
-		request, err := event.Encode(question{at.epoch, at.after})
+		p, err := r.ask(ctx, from, at)
 		if err != nil {
 			return err
 		}
-		data, err := r.net.Ask(ctx, from, request)
-		if err != nil {
-			return err
-		}
-		var p page
-		if err := event.Decode(data, &p); err != nil {
-			return fmt.Errorf("news of %s: %w", from, err)
-		}
+		news := false
 		for _, document := range p.Documents {
 			effect, err := r.member.Add(time.Now(), document)
-			if err != nil { // a liar, or of another mind about what has expired
-				r.log.Debug("document of the federation refused", "from", from.String(), "error", err)
-				if refused++; refused > maxRefused {
-					return fmt.Errorf("news of %s: more than %d documents are wrong, the last: %w", from, maxRefused, err)
-				}
-			}
 			r.act(effect)
+			news = news || effect.News
+			if later(err) && unsure == nil {
+				before := at
+				unsure = &before
+			}
+			if err == nil {
+				continue
+			}
+			if errors.Is(err, federation.ErrEarly) {
+				r.refusals.Do(func() { r.log.Warn("document of the federation refused: is this host's clock behind?", "error", err) })
+			}
+			r.log.Debug("document of the federation refused", "from", from.String(), "error", err)
+			if refused++; refused > maxRefused {
+				return fmt.Errorf("news of %s: more than %d documents are wrong, the last: %w", from, maxRefused, err)
+			}
 		}
-		r.note(from, mark{p.Epoch, p.Next})
-		if len(p.Documents) == 0 {
-			return nil
+		next := mark{p.Epoch, p.Next}
+		if quiet++; news {
+			quiet = 0
 		}
+		if next == at || quiet == maxQuiet {
+			at = next
+			break
+		}
+		at = next
 	}
+	if unsure != nil {
+		at = *unsure
+	}
+	r.note(from, at)
 	return nil
+}
+
+// ask asks a neighbour for one page.
+func (r *registrar) ask(ctx context.Context, from peer.ID, at mark) (p page, err error) {
+	request, err := event.Encode(question{at.epoch, at.after})
+	if err != nil {
+		return p, err
+	}
+	data, err := r.net.Ask(ctx, from, request)
+	if err != nil {
+		return p, err
+	}
+	if err := event.Decode(data, &p); err != nil {
+		return p, fmt.Errorf("news of %s: %w", from, err)
+	}
+	return p, nil
+}
+
+// later reports whether a document that was refused may be right another time.
+func later(err error) bool {
+	return errors.Is(err, federation.ErrEarly) || errors.Is(err, federation.ErrQuota) || errors.Is(err, federation.ErrFull)
 }
 
 // maxMarks bounds the neighbours whose place is remembered; a forgotten one is

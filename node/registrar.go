@@ -35,6 +35,7 @@ type registrar struct {
 	renewed  func()
 
 	refusals rate.Sometimes // logged
+	fetching chan struct{}  // one for each fetch under way
 
 	mu   sync.Mutex
 	read map[peer.ID]mark
@@ -50,8 +51,12 @@ type neighbours interface {
 
 // run asks, renews and looks who is out, until ctx ends.
 func (r *registrar) run(ctx context.Context) error {
-	every, introduced := pullFirst, false
+	every, introduced, doubted := pullFirst, false, ""
 	for {
+		if doubt := r.doubt(time.Now()); doubt != doubted {
+			r.say(doubt)
+			doubted = doubt
+		}
 		if r.pullAny(ctx) {
 			every = pullEvery
 			if !introduced {
@@ -72,11 +77,22 @@ func (r *registrar) run(ctx context.Context) error {
 	}
 }
 
+// say tells the operator that others' evidence causes no blocks, or does again.
+func (r *registrar) say(doubt string) {
+	if doubt == "" {
+		r.log.Info("evidence of others causes blocks again")
+		return
+	}
+	r.log.Warn("evidence of others causes no blocks by itself", "why", doubt)
+}
+
 // issue spreads what this node, as its organisation's issuer, has to sign now. A
 // node that does not answer is not renewed: it may be gone for good.
 func (r *registrar) issue(ctx context.Context, now time.Time) {
 	alive := func(member string) bool {
 		id, err := peer.Decode(member)
+		ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+		defer cancel()
 		return err == nil && r.pull(ctx, id) == nil
 	}
 	documents, err := r.member.Due(now, alive)
@@ -96,8 +112,8 @@ func (r *registrar) take(ctx context.Context, document []byte) broadcast.Verdict
 		return broadcast.Invalid
 	}
 	r.act(effect)
-	if effect.News {
-		return broadcast.Fresh
+	if effect.News || r.member.Holds(document) {
+		return broadcast.Fresh // others may lack what this node has pulled already
 	}
 	return broadcast.Known
 }

@@ -26,6 +26,12 @@ func (n *Node) renew(ctx context.Context) error {
 	if !sleep(ctx, passOn+rand.N(passOn)) {
 		return nil
 	}
+	// A policy that is not on the disk would be forgotten over the new beginning.
+	for n.federation.Keep() != nil {
+		if !sleep(ctx, passOn) {
+			return nil
+		}
+	}
 	return errNewPolicy
 }
 

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/komondor/komondor/control"
@@ -59,16 +61,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (n *Node) fallen(now time.Time) (ids []string, err error) {
 	resting := map[string]bool{}
 	for _, b := range n.blocks.List(now) {
-		resting[b.Alert] = true
+		if b.Alert != "" {
+			resting[b.Alert] = true
+		}
 	}
+	lost := maps.Clone(resting)
 	counts := func(a control.Alert) bool { return a.Last.After(now.Add(-n.rules.Longest())) }
 	alerts, err := n.Alerts()
 	for _, a := range alerts {
+		delete(lost, a.ID)
 		if len(a.Proof) > 0 && (resting[a.ID] || counts(a)) && !n.actor.proves(a.Proof, now) {
 			ids = append(ids, a.ID)
 		}
 	}
-	return ids, err
+	// What a block rests on and is no longer kept cannot be proved.
+	return slices.AppendSeq(ids, maps.Keys(lost)), err
 }
 
 // withdraw ends the blocks that rest on alerts which no longer prove themselves.

@@ -46,7 +46,9 @@ func (n *Node) answer(ctx context.Context, from peer.ID, request []byte) ([]byte
 // accuse tells everybody of a member that has contradicted itself. In an open
 // overlay it could come back under another name, so nobody is told.
 func (n *Node) accuse(ctx context.Context, c *correlate.Contradiction) {
-	n.config.Log.Warn("a member contradicts itself: its evidence no longer counts", "member", c.First.Signer)
+	n.accusations.Do(func() {
+		n.config.Log.Warn("a member contradicts itself: its evidence no longer counts", "member", c.First.Signer)
+	})
 	if n.registrar == nil {
 		return
 	}

@@ -25,7 +25,7 @@ func newAlerts() *cobra.Command {
 				return at.client().Follow(cmd.Context(), func(a control.Alert) error {
 					return p.value(w, a, func(w io.Writer) error {
 						_, err := fmt.Fprintf(w, "%s  %s  %s  %s  score %d from %d observations at %d sensors: %s\n",
-							a.Raised.Local().Format(time.TimeOnly), scope(a), a.Rule, a.Key, a.Score, a.Count, len(a.Sensors), printable(a.Action))
+							a.Raised.Local().Format(time.TimeOnly), scope(a), a.Rule, printable(a.Key.String()), a.Score, a.Count, len(a.Sensors), printable(a.Action))
 						return err
 					})
 				})
