@@ -26,6 +26,9 @@ type Config struct {
 	Data string
 	// Listen are the multiaddrs that the overlay listens on.
 	Listen []string
+	// Announce are multiaddrs at which others reach this node where it cannot know
+	// them: behind a NAT that forwards a port.
+	Announce []string
 	// Bootstrap are multiaddrs, ending in /p2p/ID, of members to join by; the
 	// first node of an overlay has none.
 	Bootstrap []string

@@ -92,17 +92,17 @@ func ports(listen []string) ([]uint16, error) {
 }
 
 func (n *Node) startOverlay(ctx context.Context, me self) error {
-	c := overlay.Config{Identity: me.identity, Private: me.federation == nil || !public(n.config.Listen), Host: n.config.Host,
+	c := overlay.Config{Identity: me.identity, Private: me.federation == nil || !public(slices.Concat(n.config.Listen, n.config.Announce)), Host: n.config.Host,
 		Notice: func(text string) { n.config.Log.Warn(text) }}
 	if me.federation != nil {
 		c.Admission = admission{me.federation}
 	}
-	for _, l := range n.config.Listen {
-		addr, err := multiaddr.NewMultiaddr(l)
-		if err != nil {
-			return fmt.Errorf("listen address %q: %w (for instance /ip4/0.0.0.0/tcp/4001)", l, err)
-		}
-		c.Listen = append(c.Listen, addr)
+	var err error
+	if c.Listen, err = multiaddrs("listen", n.config.Listen); err != nil {
+		return err
+	}
+	if c.Announce, err = multiaddrs("announced", n.config.Announce); err != nil {
+		return err
 	}
 	for _, b := range slices.Concat(n.config.Bootstrap, me.bootstrap) {
 		info, err := peer.AddrInfoFromString(b)
@@ -112,12 +112,22 @@ func (n *Node) startOverlay(ctx context.Context, me self) error {
 		}
 		c.Bootstrap = append(c.Bootstrap, *info)
 	}
-	var err error
 	if c.Remembered, err = n.recallPeers(); err != nil {
 		return err
 	}
 	n.overlay, err = overlay.New(ctx, c)
 	return err
+}
+
+func multiaddrs(what string, texts []string) (addrs []multiaddr.Multiaddr, err error) {
+	for _, text := range texts {
+		addr, err := multiaddr.NewMultiaddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s address %q: %w (for instance /ip4/0.0.0.0/tcp/4001)", what, text, err)
+		}
+		addrs = append(addrs, addr)
+	}
+	return addrs, nil
 }
 
 // connect makes the three parts and draws the arrows between them.

@@ -68,7 +68,9 @@ func newHost(c Config, refused *atomic.Uint64) (host.Host, error) {
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(conns),
 		libp2p.ConnectionGater(gater{c.Private, c.Admission, refused}),
-		libp2p.AddrsFactory(func(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr { return announced(addrs, c.Private) }),
+		libp2p.AddrsFactory(func(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
+			return slices.Concat(c.Announce, announced(addrs, c.Private))
+		}),
 		// Port reuse would let a second node share a taken port unnoticed.
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),

@@ -47,6 +47,7 @@ const (
 type Config struct {
 	Identity  crypto.PrivKey        // Ed25519: the node's name is made of it
 	Listen    []multiaddr.Multiaddr // for instance /ip4/0.0.0.0/tcp/4001, or …/udp/4001/quic-v1; at least one
+	Announce  []multiaddr.Multiaddr // where others reach this node from outside of its NAT, beside what it listens on
 	Bootstrap []peer.AddrInfo       // members to join through; none for the first node
 	// Remembered are Contacts of an earlier run: tried like Bootstrap, but nobody
 	// is told of those that are gone.
@@ -174,7 +175,7 @@ func (o *Overlay) start(c Config) (err error) {
 			return err
 		}
 		if len(o.host.Addrs()) == 0 {
-			o.notice("none of this node's addresses is public: other members cannot reach it; listen on a public address, or allow private addresses in a lab")
+			o.notice("none of this node's addresses is public: other members cannot reach it; listen on a public address, announce the one that a NAT forwards, or allow private addresses in a lab")
 		}
 	}
 	for _, info := range c.Bootstrap {

@@ -238,3 +238,13 @@ func TestLoopbackIsAnnouncedWhereThereIsNothingElse(t *testing.T) {
 		t.Errorf("announced %v on the Internet", got)
 	}
 }
+
+func TestAnnouncedAddressesAreTold(t *testing.T) {
+	outside := addrs("/ip4/198.51.100.7/tcp/4001")
+	n := startNode(t, Config{Identity: newKey(t), Listen: addrs("/ip4/127.0.0.1/tcp/0"), Announce: outside, Private: true})
+	defer n.Close()
+	got := n.Addrs()
+	if len(got) != 2 || !strings.HasPrefix(got[0].String(), outside[0].String()+"/p2p/") {
+		t.Errorf("addresses %v", got)
+	}
+}

@@ -97,6 +97,7 @@ Every flag can stand in the configuration file under its own name, for instance
 	f.BoolVar(&c.Open, "open", false, "run in an open lab overlay without certificates (see above)")
 	f.StringSliceVar(&c.Bootstrap, "bootstrap", nil, "`addresses` to join by, beside the arguments")
 	f.StringSliceVar(&c.Listen, "listen", []string{"/ip4/0.0.0.0/tcp/4001"}, "`multiaddrs` to listen on")
+	f.StringSliceVar(&c.Announce, "announce", nil, "further `multiaddrs` at which others reach this node, for instance /ip4/198.51.100.7/tcp/4001 where a NAT forwards that port")
 	f.StringArrayVar(&reads, "read", nil, "a log to read, as `FORMAT=PATH`; may be repeated")
 	f.IntVar(&c.Quorum, "quorum", 0, "how many organisations an alert needs here; a federation's policy can only be made stricter: what has less waits for a person")
 	f.StringVar(&c.Network, "network", "auto", "what evidence of others may do: `auto` blocks, approve waits for a person, observe shows it; own detections always block")
