@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"time"
 )
 
@@ -149,25 +148,6 @@ func (m *Member) learn(c charter) error {
 		m.organisations[c.Organisation] = c
 	}
 	return nil
-}
-
-func (m *Member) takeRevocations(r revocations) (expels bool, err error) {
-	before, known := m.lists[r.identity()]
-	if !known && len(m.lists) > MaxOrganisations {
-		return false, fmt.Errorf("revocation list of %s: %w: there are %d", issuerName(r.Issuer), ErrFull, len(m.lists))
-	}
-	if known {
-		if err := r.follows(before); err != nil {
-			return false, err
-		}
-	}
-	if r.by != nil {
-		if err := m.learn(*r.by); err != nil {
-			return false, err
-		}
-	}
-	m.lists[r.identity()] = r
-	return !maps.Equal(r.bySerial, before.bySerial) || !maps.Equal(r.byKey, before.byKey), nil
 }
 
 func (m *Member) takeFault(f fault) (expels bool, err error) {

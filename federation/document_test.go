@@ -58,12 +58,12 @@ func TestDocumentRefuses(t *testing.T) {
 			return w.document(KindRevocations, witnessed{nil, s})
 		}(), "federation"},
 		{"list of the future", w.revoke(9, noon.Add(time.Hour)), "check the clock"},
-		{"entry without a name", func() []byte {
-			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{What: "x"}}})
+		{"entry without a key", func() []byte {
+			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{Serial: 1, What: "x"}}})
 			return w.document(KindRevocations, witnessed{nil, s})
-		}(), "neither"},
+		}(), "no key"},
 		{"escape in a reason", func() []byte {
-			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{Serial: 1, Reason: "\x1b[2J"}}})
+			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{Key: "k", Reason: "\x1b[2J"}}})
 			return w.document(KindRevocations, witnessed{nil, s})
 		}(), "printable"},
 		{"freshness of no anchor", w.freshness(beta, 1, noon), "only an anchor's"},

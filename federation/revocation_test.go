@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -65,8 +66,8 @@ func TestListMustNotDropEntries(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "drops") {
 		t.Errorf("a list that drops an entry: %v", err)
 	}
-	list, _ := Latest(m.Revocations(), "")
-	next := list.Next(noon, Entry{Serial: 7, At: noon.Unix()})
+	list, _ := Latest(m.Revocations(), w.public())
+	next := list.Next(noon, RevokeNode("somebody", 7, "lost", noon))
 	if next.Number != 3 || len(next.Entries) != 3 {
 		t.Errorf("next is %+v", next)
 	}
@@ -87,19 +88,63 @@ func TestListMustNotDropEntries(t *testing.T) {
 	}
 }
 
-// Whoever has stolen an organisation's key can sign a list of the highest
-// number. With a new key the organisation starts anew.
+// Whoever has stolen an organisation's key can sign lists in its name, until the
+// organisation has a new key. It starts anew with that.
 func TestNewKeyNewList(t *testing.T) {
 	w := newWorld(t)
 	stolen := w.admit("beta", TierMember, 5)
 	m := w.fresh()
-	w.add(m, noon, w.chain(stolen), w.revokeOwn(stolen, 1<<63, Entry{Key: stolen.id}), w.revoke(2, noon, Entry{Key: stolen.by.keyName}))
+	w.add(m, noon, w.chain(stolen), w.revokeOwn(stolen, 1000, Entry{Key: stolen.id}), w.revoke(2, noon, Entry{Key: stolen.by.keyName}))
 	again := w.admit("beta", TierMember, 5)
 	other := w.node(again, noon)
-	w.add(m, noon, w.chain(again), w.chain(other), w.revokeOwn(again, 1, Entry{Key: other.id}))
+	w.add(m, noon, w.chain(again), w.chain(other))
+	if l, ok := Latest(m.Revocations(), publicOf(again.key)); ok {
+		t.Errorf("the new key goes on with the thief's list %d", l.Number)
+	}
+	w.add(m, noon, w.revokeOwn(again, 1, Entry{Key: other.id}))
+	if l, ok := Latest(m.Revocations(), publicOf(again.key)); !ok || l.Number != 1 || l.Entries[0].Key != other.id {
+		t.Errorf("the new key's list is %+v", l)
+	}
 	if !m.Votes(noon, again.id) || m.Votes(noon, other.id) || m.Votes(noon, stolen.id) {
 		t.Error("the organisation's new key cannot revoke, or has no vote")
 	}
+}
+
+func TestNumbersDoNotLeap(t *testing.T) {
+	w := newWorld(t)
+	m := w.fresh()
+	for i, c := range []struct {
+		list []byte
+		good bool
+	}{
+		{w.revokeOwn(w.first, maxJump+1), false}, // the first one here
+		{w.revokeOwn(w.first, 7), true},
+		{w.revokeOwn(w.first, maxJump+8), false},
+		{w.revokeOwn(w.first, math.MaxUint64-1), false},
+		{w.revokeOwn(w.first, maxJump+7), true},
+	} {
+		if _, err := m.Add(noon, c.list); (err == nil) != c.good {
+			t.Errorf("list %d of the test: %v", i, err)
+		}
+	}
+	last := RevocationList{Federation: theFederation, Number: math.MaxUint64 - 1}.Next(noon)
+	if _, err := SignRevocations(w.root, last); err == nil || !strings.Contains(err.Error(), "none could follow") {
+		t.Errorf("a list that none can follow: %v", err)
+	}
+}
+
+func TestRevocationNamesKeys(t *testing.T) {
+	w := newWorld(t)
+	bare := RevocationList{Federation: theFederation, Number: 2, Entries: []Entry{{Serial: w.first.by.Serial, What: "alpha"}}}
+	if _, err := SignRevocations(w.root, bare); err == nil || !strings.Contains(err.Error(), "names no key") {
+		t.Errorf("an organisation's entry without its key: %v", err)
+	}
+	e, err := RevokeOrganisation(w.public(), w.first.by.form, "left", noon)
+	if want := (Entry{w.first.by.Serial, Fingerprint(publicOf(w.first.key)), "alpha", "left", noon.Unix()}); err != nil || e != want {
+		t.Errorf("%+v, %v; want %+v", e, err, want)
+	}
+	_, err = RevokeOrganisation(publicOf(newKey(t)), w.first.by.form, "left", noon)
+	refused(t, "another root's", err, ErrSignature)
 }
 
 func TestFreshness(t *testing.T) {

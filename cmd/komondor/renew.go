@@ -67,7 +67,7 @@ evidence of others therefore blocks nobody, does the root have to say so.`,
 		Example: "  komondor member refresh --root /media/usb/root.key",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := at.client()
-			var lists []federation.RevocationList
+			var lists []federation.IssuedList
 			if err := client.Revocations(cmd.Context(), &lists); err != nil {
 				return err
 			}

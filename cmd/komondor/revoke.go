@@ -31,42 +31,45 @@ func revoke(cmd *cobra.Command, at *place, k *keys, name, reason string) error {
 	if err != nil {
 		return err
 	}
-	var lists []federation.RevocationList
+	var lists []federation.IssuedList
 	if err := client.Revocations(ctx, &lists); err != nil {
 		return err
 	}
 	now := time.Now()
-	entry := federation.Entry{What: name, Reason: reason, At: now.Unix()}
 	i := slices.IndexFunc(members, func(m control.Member) bool { return m.ID == name })
 	if i >= 0 && members[i].Organisation == s.Federation.Organisation && k.root == "" {
-		entry.Serial, entry.Key = members[i].Serial, name
-		return revokeOwn(cmd, at, k, s.Federation, lists, entry, now)
+		return revokeOwn(cmd, at, k, s.Federation, lists, federation.RevokeNode(name, members[i].Serial, reason, now), now)
 	}
 	root, err := k.rootKey(at.data)
 	if err != nil {
 		return err
 	}
+	var entry federation.Entry
 	if i >= 0 {
-		entry.Serial, entry.Key = members[i].Serial, name
+		entry = federation.RevokeNode(name, members[i].Serial, reason, now)
 	} else {
 		var organisation certified
 		if err := client.Organisation(ctx, name, &organisation); err != nil {
 			return err
 		}
-		entry.Serial = organisation.Admission.Serial
+		if entry, err = federation.RevokeOrganisation(public(root), organisation.Certificate, reason, now); err != nil {
+			return err
+		}
 	}
-	if err := signList(cmd.Context(), client, root, lists, now, entry); err != nil {
+	if err := signList(ctx, client, root, lists, now, entry); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked; all members are being told\n", name)
 	return nil
 }
 
+func public(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
+
 // signList signs the root's next list and has it told to everybody.
-func signList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.RevocationList, now time.Time, more ...federation.Entry) error {
-	list, ok := federation.Latest(lists, "")
+func signList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.IssuedList, now time.Time, more ...federation.Entry) error {
+	list, ok := federation.Latest(lists, public(root))
 	if !ok {
-		return errors.New("the root's present revocation list has not arrived here yet: wait until the node has met another, so that the new one continues it")
+		return errors.New("no revocation list of this root's key has arrived here yet: wait until the node has met another, so that the new one continues it")
 	}
 	document, err := federation.SignRevocations(root, list.Next(now, more...))
 	if err != nil {
@@ -76,7 +79,7 @@ func signList(ctx context.Context, client *control.Client, root ed25519.PrivateK
 }
 
 // revokeOwn signs the list of this node's organisation.
-func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lists []federation.RevocationList, entry federation.Entry, now time.Time) error {
+func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lists []federation.IssuedList, entry federation.Entry, now time.Time) error {
 	key, err := k.organisationKey(at.data)
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func revokeOwn(cmd *cobra.Command, at *place, k *keys, f control.Federation, lis
 	if err := client.Organisation(cmd.Context(), f.Organisation, &own); err != nil {
 		return err
 	}
-	list, ok := federation.Latest(lists, f.Organisation)
+	list, ok := federation.Latest(lists, public(key))
 	if !ok {
 		list = federation.RevocationList{Federation: f.Name, Issuer: f.Organisation}
 	}
