@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/node"
 )
@@ -29,7 +31,7 @@ func newPolicy() *cobra.Command {
 type terms struct {
 	Quorum     int                        `json:"quorum"`
 	Rules      map[string]federation.Rule `json:"rules,omitempty"`
-	Severities map[string]int             `json:"severities,omitempty"`
+	Severities map[event.Kind]int         `json:"severities,omitempty"`
 	Share      federation.Share           `json:"share"`
 	Allow      []string                   `json:"allow,omitempty"`
 }
@@ -58,16 +60,9 @@ func newPolicyShow() *cobra.Command {
 }
 
 // writeTerms goes over JSON, which has the field names.
-func writeTerms(w io.Writer, policy federation.Policy) error {
-	data, err := json.Marshal(policy)
+func writeTerms(w io.Writer, p federation.Policy) error {
+	data, err := json.Marshal(terms{p.Quorum, p.Rules, p.Severities, p.Share, p.Allow})
 	if err != nil {
-		return err
-	}
-	var t terms
-	if err := json.Unmarshal(data, &t); err != nil {
-		return err
-	}
-	if data, err = json.Marshal(t); err != nil {
 		return err
 	}
 	var values map[string]any
@@ -137,21 +132,20 @@ func readTerms(path string, present federation.Policy) (next federation.Policy, 
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
-	for name := range values {
-		switch name {
-		case "quorum", "rules", "severities", "share", "allow":
-		default:
-			return next, fmt.Errorf("policy %s: there is no setting %q; there are quorum, rules, severities, share and allow", path, name)
-		}
-	}
 	data, err := json.Marshal(values)
 	if err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
-	if err := json.Unmarshal(data, &next); err != nil {
-		return next, fmt.Errorf("policy %s: %w", path, err)
+	var t terms
+	strict := json.NewDecoder(bytes.NewReader(data))
+	strict.DisallowUnknownFields() // a misspelt one would be left out in silence
+	if err := strict.Decode(&t); err != nil {
+		return next, fmt.Errorf("policy %s: %w; `komondor policy sign --help` shows all settings", path, err)
 	}
-	next.Federation, next.Version, next.Issued, next.Seed = present.Federation, present.Version+1, time.Now().Unix(), present.Seed
+	next = federation.Policy{
+		Federation: present.Federation, Version: present.Version + 1, Issued: time.Now().Unix(), Seed: present.Seed,
+		Quorum: t.Quorum, Rules: t.Rules, Severities: t.Severities, Share: t.Share, Allow: t.Allow,
+	}
 	if err := next.Check(); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
