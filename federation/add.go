@@ -10,12 +10,16 @@ import (
 // Effect is what a document has changed here.
 type Effect struct {
 	News   bool // it was not known: pass it on
+	Quiet  bool // it was not known, but its issuer tells too much: neighbours pull it
 	Policy bool // another policy holds
 	Expels bool // somebody is out: close connections, judge again
 }
 
 // Add verifies a document and takes it in. One that is known, or older than what
 // is known, is no error and no news.
+//
+// One that comes too soon after the one that it would replace is neither, too: it
+// is left alone.
 //
 // A document is taken for what it is worth by itself: the chain of a revoked
 // node too, so that the order of arrival does not matter and everybody can tell
@@ -52,7 +56,7 @@ func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (E
 			return Effect{}, nil
 		case order == 0 && !bytes.Equal(s.signed(), held.statement.signed()):
 			return Effect{}, fmt.Errorf("%s %.80s: %w: its signer has signed two", kind, s.identity(), ErrContradiction)
-		case order == 0 && s.ends() <= held.statement.ends():
+		case order == 0 && s.ends() <= held.statement.ends(), tooSoon(s, held.statement):
 			return Effect{}, nil
 		}
 	}
@@ -64,7 +68,7 @@ func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (E
 	case charter:
 		err = m.learn(s)
 	case revocations:
-		effect.Expels, err = m.takeRevocations(s)
+		effect, err = m.takeRevocations(now, s)
 	case freshness:
 		if err = m.learn(s.by); err == nil {
 			m.freshness[s.Organisation] = s
@@ -80,6 +84,23 @@ func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (E
 	m.census = census{}
 	m.pool.put(key, s, document)
 	return effect, nil
+}
+
+// tooSoon says that a statement replaces another of its signer sooner than an
+// honest signer has reason to. Whoever has an organisation's key, which is on
+// line, could otherwise have all members pass on new statements without end. The
+// dates stated count, and not when they came: so the order in which honest
+// documents come does not matter.
+func tooSoon(s, held statement) bool {
+	switch s := s.(type) {
+	case papers:
+		held := held.(papers)
+		renewed := s.by.version().compare(held.by.version()) > 0 // the root limits these
+		return !renewed && s.NotBefore-held.NotBefore < int64(chainEvery/time.Second)
+	case freshness:
+		return s.At-held.(freshness).At < int64(stateAtMost/time.Second)
+	}
+	return false
 }
 
 func (m *Member) takeChain(now time.Time, p papers) error {

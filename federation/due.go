@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// stateEvery is how often an anchor states that the root's list is the newest.
-const stateEvery = time.Hour
+const (
+	// stateEvery is how often an anchor states that the root's list is the newest.
+	stateEvery = time.Hour
+	// stateAtMost is how often it may, when the root signs new ones.
+	stateAtMost = 10 * time.Minute
+)
 
 // Due returns what this node, as an issuer of its organisation, has to tell now,
 // already added here: renewed certificates of itself and of the nodes of its
@@ -80,7 +84,8 @@ func (m *Member) due(now time.Time) (own charter, renew []papers, state uint64, 
 	}
 	if root, ok := m.lists[m.rootName]; ok && own.Tier == TierAnchor {
 		stated := m.freshness[own.Organisation]
-		if stated.Number < root.Number || now.Sub(time.Unix(stated.At, 0)) >= stateEvery {
+		age := now.Sub(time.Unix(stated.At, 0))
+		if age >= stateEvery || stated.Number < root.Number && age >= stateAtMost {
 			state = root.Number
 		}
 	}

@@ -234,8 +234,11 @@ func TestDue(t *testing.T) {
 	if got := due(noon.Add(59 * time.Minute)); len(got) != 0 {
 		t.Errorf("within the hour %v is due", got)
 	}
-	w.add(m, noon.Add(59*time.Minute), w.revoke(2, noon, Entry{Serial: 9}))
-	if got := due(noon.Add(59 * time.Minute)); got[KindFreshness] != 1 {
+	w.add(m, noon, w.revoke(2, noon, Entry{Serial: 9}))
+	if got := due(noon.Add(9 * time.Minute)); len(got) != 0 {
+		t.Errorf("with a new list right after a statement %v is due, which nobody would take", got)
+	}
+	if got := due(noon.Add(10 * time.Minute)); got[KindFreshness] != 1 {
 		t.Errorf("with a new list %v is due", got)
 	}
 	twoThirds := noon.Add(7 * day * 2 / 3)

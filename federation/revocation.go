@@ -143,6 +143,7 @@ type revocations struct {
 	form     witnessed
 	bySerial map[uint64]Entry
 	byKey    map[string]Entry
+	told     told // how many came before it
 }
 
 func openRevocations(w witnessed, root ed25519.PublicKey, federation string) (revocations, error) {

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"bytes"
 	"math"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestRevocation(t *testing.T) {
 	} {
 		m := w.fresh()
 		w.add(m, noon, w.chain(beta), w.chain(second), w.chain(gamma))
-		if effect := w.add(m, noon, c.list); !effect.Expels || !effect.News {
+		if effect := w.add(m, noon, c.list); effect != (Effect{News: true, Expels: len(c.out) > 0}) {
 			t.Errorf("%s: effect %+v", c.name, effect)
 		}
 		for _, p := range c.out {
@@ -44,9 +45,9 @@ func TestRevocation(t *testing.T) {
 			if err := m.Meet(noon, p.id, w.chain(p)); err == nil || !strings.Contains(err.Error(), "revoked on 2026-11-22") {
 				t.Errorf("%s: shown to a member: %v", c.name, err)
 			}
-			renewed := w.renewed(p, noon.Add(time.Minute))
-			w.add(m, noon.Add(time.Minute), w.chain(renewed))
-			if bySerial := strings.HasPrefix(c.name, "node's serial"); m.Admitted(noon.Add(time.Minute), p.id) != bySerial {
+			later := noon.Add(chainEvery)
+			w.add(m, later, w.chain(w.renewed(p, later)))
+			if bySerial := strings.HasPrefix(c.name, "node's serial"); m.Admitted(later, p.id) != bySerial {
 				t.Errorf("%s: with another certificate of the same key: admitted %v", c.name, !bySerial)
 			}
 		}
@@ -145,6 +146,54 @@ func TestRevocationNamesKeys(t *testing.T) {
 	}
 	_, err = RevokeOrganisation(publicOf(newKey(t)), w.first.by.form, "left", noon)
 	refused(t, "another root's", err, ErrSignature)
+}
+
+func TestListsThatPutNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	m := w.fresh()
+	beta := w.admit("beta", TierMember, 5)
+	w.add(m, noon, w.document(KindOrganisation, beta.by.form))
+	last := func(entries ...Entry) []Entry { return entries }
+	for number, c := range []struct {
+		entries []Entry
+		expels  bool
+	}{
+		{last(Entry{Serial: 5}), false},
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}), true}, // without a node so far
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}), false},
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}, Entry{Serial: 6}), false},
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}, Entry{Serial: 6}, Entry{Key: w.first.id}), true},
+	} {
+		if effect := w.add(m, noon, w.revoke(uint64(number+2), noon, c.entries...)); effect.Expels != c.expels {
+			t.Errorf("list %d: effect %+v", number+2, effect)
+		}
+	}
+}
+
+func TestTooManyListsAreTakenInSilence(t *testing.T) {
+	w := newWorld(t)
+	m := w.fresh()
+	beta := w.admit("beta", TierMember, 5)
+	w.add(m, noon, w.chain(beta))
+	for number := range uint64(maxTold + 2) {
+		effect := w.add(m, noon, w.revokeOwn(beta, number+1))
+		if many := number >= maxTold; effect != (Effect{News: !many, Quiet: many}) {
+			t.Errorf("list %d in an hour: %+v", number+1, effect)
+		}
+	}
+	last := w.revokeOwn(beta, maxTold+3, Entry{Key: beta.id})
+	if effect := w.add(m, noon, last); effect != (Effect{Quiet: true, Expels: true}) || m.Admitted(noon, beta.id) {
+		t.Errorf("a list too many that puts somebody out: %+v", effect)
+	}
+	if documents, _ := m.After(0, 1<<20); !bytes.Equal(documents[len(documents)-1], last) {
+		t.Error("neighbours cannot pull it")
+	}
+	if effect := w.add(m, noon, w.revokeOwn(w.first, 1)); !effect.News {
+		t.Errorf("another's list: %+v", effect)
+	}
+	if effect := w.add(m, noon.Add(time.Hour), w.revokeOwn(beta, maxTold+4, Entry{Key: beta.id})); !effect.News {
+		t.Errorf("an hour later: %+v", effect)
+	}
 }
 
 func TestFreshness(t *testing.T) {
