@@ -117,6 +117,11 @@ func (m *Member) takeChain(now time.Time, p papers) error {
 	if err := m.learn(p.by); err != nil {
 		return err
 	}
+	if _, seen := m.sightings[p.ID]; !seen {
+		if err := m.see(p.ID, sighting{First: now.Unix()}); err != nil {
+			return err
+		}
+	}
 	m.nodes[p.ID] = p
 	if p.ID == m.id && !bytes.Equal(p.chain.Node.Body, m.membership.Chain.Node.Body) {
 		m.membership.Chain, m.unsaved = p.chain, true
