@@ -12,7 +12,7 @@ import (
 // RevocationList is all that one issuer has revoked. A later list holds
 // everything of the earlier one, but for entries older than any certificate can
 // be; a list that drops others is refused. It has as many entries as find room in
-// MaxDocument, some 350 with a sentence each.
+// MaxDocument: some 300 with a few words of reason each.
 type RevocationList struct {
 	Federation string `cbor:"1,keyasint"`
 	// Issuer is empty for the root, else the organisation's name. An organisation
