@@ -4,19 +4,22 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"time"
 )
 
 // Effect is what a document has changed here.
 type Effect struct {
 	News   bool // it was not known: pass it on
+	Quiet  bool // it was not known, but its issuer tells too much: neighbours pull it
 	Policy bool // another policy holds
 	Expels bool // somebody is out: close connections, judge again
 }
 
 // Add verifies a document and takes it in. One that is known, or older than what
 // is known, is no error and no news.
+//
+// One that comes too soon after the one that it would replace is neither, too: it
+// is left alone.
 //
 // A document is taken for what it is worth by itself: the chain of a revoked
 // node too, so that the order of arrival does not matter and everybody can tell
@@ -53,7 +56,7 @@ func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (E
 			return Effect{}, nil
 		case order == 0 && !bytes.Equal(s.signed(), held.statement.signed()):
 			return Effect{}, fmt.Errorf("%s %.80s: %w: its signer has signed two", kind, s.identity(), ErrContradiction)
-		case order == 0 && s.ends() <= held.statement.ends():
+		case order == 0 && s.ends() <= held.statement.ends(), tooSoon(s, held.statement):
 			return Effect{}, nil
 		}
 	}
@@ -65,7 +68,7 @@ func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (E
 	case charter:
 		err = m.learn(s)
 	case revocations:
-		effect.Expels, err = m.takeRevocations(s)
+		effect, err = m.takeRevocations(now, s)
 	case freshness:
 		if err = m.learn(s.by); err == nil {
 			m.freshness[s.Organisation] = s
@@ -83,6 +86,23 @@ func (m *Member) take(now time.Time, kind Kind, s statement, document []byte) (E
 	return effect, nil
 }
 
+// tooSoon says that a statement replaces another of its signer sooner than an
+// honest signer has reason to. Whoever has an organisation's key, which is on
+// line, could otherwise have all members pass on new statements without end. The
+// dates stated count, and not when they came: so the order in which honest
+// documents come does not matter.
+func tooSoon(s, held statement) bool {
+	switch s := s.(type) {
+	case papers:
+		held := held.(papers)
+		renewed := s.by.version().compare(held.by.version()) > 0 // the root limits these
+		return !renewed && s.NotBefore-held.NotBefore < int64(chainEvery/time.Second)
+	case freshness:
+		return s.At-held.(freshness).At < int64(stateAtMost/time.Second)
+	}
+	return false
+}
+
 func (m *Member) takeChain(now time.Time, p papers) error {
 	_, known := m.nodes[p.ID]
 	if !known && len(m.nodes) >= MaxMembers {
@@ -96,6 +116,11 @@ func (m *Member) takeChain(now time.Time, p papers) error {
 	}
 	if err := m.learn(p.by); err != nil {
 		return err
+	}
+	if _, seen := m.sightings[p.ID]; !seen {
+		if err := m.see(p.ID, sighting{First: now.Unix()}); err != nil {
+			return err
+		}
 	}
 	m.nodes[p.ID] = p
 	if p.ID == m.id && !bytes.Equal(p.chain.Node.Body, m.membership.Chain.Node.Body) {
@@ -149,25 +174,6 @@ func (m *Member) learn(c charter) error {
 		m.organisations[c.Organisation] = c
 	}
 	return nil
-}
-
-func (m *Member) takeRevocations(r revocations) (expels bool, err error) {
-	before, known := m.lists[r.identity()]
-	if !known && len(m.lists) > MaxOrganisations {
-		return false, fmt.Errorf("revocation list of %s: %w: there are %d", issuerName(r.Issuer), ErrFull, len(m.lists))
-	}
-	if known {
-		if err := r.follows(before); err != nil {
-			return false, err
-		}
-	}
-	if r.by != nil {
-		if err := m.learn(*r.by); err != nil {
-			return false, err
-		}
-	}
-	m.lists[r.identity()] = r
-	return !maps.Equal(r.bySerial, before.bySerial) || !maps.Equal(r.byKey, before.byKey), nil
 }
 
 func (m *Member) takeFault(f fault) (expels bool, err error) {

@@ -88,6 +88,15 @@ func (o Organisation) open(root ed25519.PublicKey, federation string) (charter, 
 	return c, nil
 }
 
+// openAny is open for the root's holder, who has one federation a key.
+func (o Organisation) openAny(root ed25519.PublicKey) (charter, error) {
+	var a Admission
+	if err := admissionDomain.open(root, o.Admission, &a); err != nil {
+		return charter{}, fmt.Errorf("its admission: %w: is this the root's key?", err)
+	}
+	return o.open(root, a.Federation)
+}
+
 func (a Admission) check(federation string) error {
 	if a.Federation != federation {
 		return fmt.Errorf("federation %.64q, this is %q", a.Federation, federation)
@@ -172,11 +181,7 @@ func (t Terms) charter(root ed25519.PrivateKey, federation, organisation string,
 // RenewOrganisation signs a new certificate for the organisation's same key, as
 // a document; nothing is needed of the organisation. The terms may differ.
 func RenewOrganisation(root ed25519.PrivateKey, old Organisation, terms Terms, now time.Time) ([]byte, error) {
-	var a Admission
-	if err := admissionDomain.open(publicOf(root), old.Admission, &a); err != nil {
-		return nil, fmt.Errorf("renew organisation: its present admission: %w: is this the root's key?", err)
-	}
-	present, err := old.open(publicOf(root), a.Federation)
+	present, err := old.openAny(publicOf(root))
 	if err != nil {
 		return nil, fmt.Errorf("renew organisation: %w", err)
 	}

@@ -58,12 +58,12 @@ func TestDocumentRefuses(t *testing.T) {
 			return w.document(KindRevocations, witnessed{nil, s})
 		}(), "federation"},
 		{"list of the future", w.revoke(9, noon.Add(time.Hour)), "check the clock"},
-		{"entry without a name", func() []byte {
-			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{What: "x"}}})
+		{"entry without a key", func() []byte {
+			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{Serial: 1, What: "x"}}})
 			return w.document(KindRevocations, witnessed{nil, s})
-		}(), "neither"},
+		}(), "no key"},
 		{"escape in a reason", func() []byte {
-			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{Serial: 1, Reason: "\x1b[2J"}}})
+			s, _ := revocationDomain.sign(w.root, RevocationList{theFederation, "", 2, noon.Unix(), []Entry{{Key: "k", Reason: "\x1b[2J"}}})
 			return w.document(KindRevocations, witnessed{nil, s})
 		}(), "printable"},
 		{"freshness of no anchor", w.freshness(beta, 1, noon), "only an anchor's"},
@@ -111,6 +111,42 @@ func TestNewerReplacesOlder(t *testing.T) {
 			return slices.ContainsFunc(documents, func(x []byte) bool { return bytes.Equal(x, d) })
 		}; has(c.older) || !has(c.newer) {
 			t.Errorf("%s: passed on older %v, newer %v", name, has(c.older), has(c.newer))
+		}
+	}
+}
+
+// Whoever has an organisation's key could otherwise keep all members busy.
+func TestWhatComesTooSoonIsNoNews(t *testing.T) {
+	w := newWorld(t)
+	beta := w.admit("beta", TierAnchor, 3)
+	renewed := beta
+	var err error
+	if renewed.by, err = (Terms{TierAnchor, 3, 366 * day}).charter(w.root, theFederation, "beta", publicOf(beta.key), noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	after := func(d time.Duration) time.Time { return noon.Add(d) }
+	at := after(2 * time.Hour)
+	m := w.fresh()
+	w.add(m, at, w.chain(beta), w.freshness(beta, 1, noon))
+	for _, c := range []struct {
+		name     string
+		document []byte
+		news     bool
+	}{
+		{"chain within the hour", w.chain(w.renewed(beta, after(chainEvery-time.Second))), false},
+		{"chain under a renewed certificate", w.chain(w.renewed(renewed, after(2*time.Minute))), true},
+		{"chain under the former one, again", w.chain(w.renewed(beta, after(3*time.Minute))), false},
+		{"chain under the renewed one, again", w.chain(w.renewed(renewed, after(4*time.Minute))), false},
+		{"chain after an hour", w.chain(w.renewed(renewed, after(chainEvery+2*time.Minute))), true},
+		{"statement within ten minutes", w.freshness(beta, 2, after(stateAtMost-time.Second)), false},
+		{"statement after ten minutes", w.freshness(beta, 1, after(stateAtMost)), true},
+	} {
+		if effect := w.add(m, at, c.document); effect != (Effect{News: c.news}) {
+			t.Errorf("%s: %+v", c.name, effect)
+		}
+		documents, _ := m.After(0, 1<<20)
+		if held := bytes.Equal(documents[len(documents)-1], c.document); held != c.news {
+			t.Errorf("%s: passed on: %v", c.name, held)
 		}
 	}
 }
@@ -255,6 +291,19 @@ func TestNeighboursPullWhatIsNew(t *testing.T) {
 	back := w.member(w.first, newDrawer(), noon.Add(-time.Hour))
 	if documents, _ := back.After(seq, 1<<20); len(documents) != 1 {
 		t.Errorf("after the clock was set back %d documents, want 1", len(documents))
+	}
+}
+
+func TestRetry(t *testing.T) {
+	for _, err := range []error{ErrEarly, ErrQuota, ErrFull} {
+		if !Retry(fmt.Errorf("document: %w", err)) {
+			t.Errorf("%v: never again", err)
+		}
+	}
+	for _, err := range []error{nil, ErrSignature, ErrExpired, ErrRevoked, ErrContradiction, errors.New("garbled")} {
+		if Retry(err) {
+			t.Errorf("%v: again", err)
+		}
 	}
 }
 

@@ -29,6 +29,12 @@ var (
 	ErrFull          = errors.New("no room")
 )
 
+// Retry says whether a document that was refused may be right later: when its
+// time has come, or when there is room. It has to be fetched again then.
+func Retry(err error) bool {
+	return errors.Is(err, ErrEarly) || errors.Is(err, ErrQuota) || errors.Is(err, ErrFull)
+}
+
 const (
 	// maxCertificate is the largest signed body of a certificate in bytes.
 	maxCertificate = 1 << 10
@@ -55,6 +61,9 @@ const (
 	YearAtMost = 366 * day
 	// nodeLife is the life of a node's certificate; it is renewed at two thirds.
 	nodeLife = 7 * day
+	// chainEvery is how far the beginnings of a node's certificates are apart at
+	// least; honest ones are days, unless the organisation's has changed.
+	chainEvery = time.Hour
 	// freshFor is how long a word on the root's list counts.
 	freshFor = day
 	// absence is how long expired certificates are remembered, so that the

@@ -49,6 +49,7 @@ type Member struct {
 	lists         map[string]revocations // by the issuer's key
 	freshness     map[string]freshness   // by organisation
 	faults        map[string]fault       // by node id
+	sightings     map[string]sighting    // by node id, of those in nodes
 	policy        Policy                 // Version 0: none has arrived
 	census        census
 }
@@ -80,7 +81,7 @@ func NewMember(ms Membership, identity crypto.PrivKey, organisation ed25519.Priv
 		name: ms.Federation, root: ms.Root, rootName: Fingerprint(ms.Root), identity: key, id: id, organisation: organisation, keeper: keep, save: save,
 		membership: ms, pool: newPool(uint64(now.UnixNano())),
 		nodes: map[string]papers{}, organisations: map[string]charter{}, lists: map[string]revocations{},
-		freshness: map[string]freshness{}, faults: map[string]fault{},
+		freshness: map[string]freshness{}, faults: map[string]fault{}, sightings: map[string]sighting{},
 	}
 	document, err := encodeDocument(KindChain, ms.Chain)
 	if err != nil {
@@ -103,6 +104,7 @@ func (m *Member) recall(now time.Time) error {
 		if strings.HasPrefix(key, documentPrefix) {
 			documents = append(documents, Document{Kind(key), bytes.Clone(value)})
 		}
+		m.recallSighting(key, value)
 		return m.desk.recall(key, value)
 	})
 	if err != nil {
@@ -120,6 +122,11 @@ func (m *Member) recall(now time.Time) error {
 			m.pool.unkept[key] = nil
 		} else if bytes.Equal(m.pool.held[key].document, d.Data) {
 			delete(m.pool.unkept, key) // it is on disk
+		}
+	}
+	for id := range m.sightings {
+		if _, known := m.nodes[id]; !known {
+			m.unsee(id)
 		}
 	}
 	return nil

@@ -194,6 +194,34 @@ func TestCollectorsOfLargeFederations(t *testing.T) {
 			t.Errorf("at %v collects: %v", c.now, collects)
 		}
 	}
+	backdated := w.node(w.first, noon)
+	own, err := backdated.chain.open(w.public(), theFederation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.Since -= 100 * 86400
+	backdated.chain = w.issue(backdated, own.Node, noon)
+	for i, c := range []struct {
+		came time.Duration
+		want bool
+	}{{settling - time.Second, true}, {settling, false}} {
+		keep := newDrawer()
+		documents, _ := m.After(0, 1<<20)
+		m := w.member(w.first, keep, noon)
+		w.add(m, noon, documents...)
+		w.add(m, noon.Add(c.came), w.chain(backdated))
+		check := func(m *Member, what string) {
+			t.Helper()
+			if _, collects := m.Standing(midnight.Add(time.Hour), backdated.id); collects != c.want {
+				t.Errorf("%d: %s: one that says it was here for long collects: %v", i, what, collects)
+			}
+		}
+		check(m, "at first")
+		if err := m.Keep(); err != nil {
+			t.Fatal(err)
+		}
+		check(w.member(w.first, keep, midnight), "after a restart")
+	}
 	if _, collects := m.Standing(noon.Add(8*day), w.first.id); collects {
 		t.Error("an expired node collects")
 	}
@@ -234,8 +262,11 @@ func TestDue(t *testing.T) {
 	if got := due(noon.Add(59 * time.Minute)); len(got) != 0 {
 		t.Errorf("within the hour %v is due", got)
 	}
-	w.add(m, noon.Add(59*time.Minute), w.revoke(2, noon, Entry{Serial: 9}))
-	if got := due(noon.Add(59 * time.Minute)); got[KindFreshness] != 1 {
+	w.add(m, noon, w.revoke(2, noon, Entry{Serial: 9}))
+	if got := due(noon.Add(9 * time.Minute)); len(got) != 0 {
+		t.Errorf("with a new list right after a statement %v is due, which nobody would take", got)
+	}
+	if got := due(noon.Add(10 * time.Minute)); got[KindFreshness] != 1 {
 		t.Errorf("with a new list %v is due", got)
 	}
 	twoThirds := noon.Add(7 * day * 2 / 3)
@@ -255,9 +286,8 @@ func TestDue(t *testing.T) {
 	if n, _, err := m.Membership().Chain.Check(w.public(), theFederation, after); err != nil || n.Since != noon.Unix() {
 		t.Errorf("the own chain: since %v, %v", n.Since, err)
 	}
-	alive = func(string) bool { return true }
-	if due(after); !m.Admitted(after, asleep.id) {
-		t.Error("a node that comes back after its certificate ended is not renewed")
+	if due(after); !m.Admitted(after, asleep.id) || m.Admitted(after, gone.id) || m.Admitted(after, faulty.id) {
+		t.Error("a node that was away is not renewed after its certificate has ended, or one that is out is")
 	}
 
 	renewed, err := RenewOrganisation(w.root, w.first.by.form, Terms{TierAnchor, 100, 365 * day}, after)
@@ -270,6 +300,97 @@ func TestDue(t *testing.T) {
 	}
 	_, err = m.Due(noon.Add(500*day), alive)
 	refused(t, "certificates of an expired organisation", err, ErrExpired)
+}
+
+// A node that was away beyond its certificate's end is renewed by its
+// organisation, is let in by those who know of that, and learns of it itself.
+func TestReturn(t *testing.T) {
+	w := newWorld(t)
+	issuer := w.fresh()
+	away := w.node(w.first, noon)
+	ms := Membership{Federation: theFederation, Root: w.public(), Chain: away.chain}
+	node, err := NewMember(ms, away.identity, nil, newDrawer(), nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.add(issuer, noon, w.chain(away))
+	back := noon.Add(20 * day)
+	old := node.Hello()
+	if _, _, err := issuer.Welcome(back, away.id, old); !errors.Is(err, ErrExpired) {
+		t.Errorf("before it is renewed: %v", err)
+	}
+	if _, err := issuer.Due(back, func(string) bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	reply, admitted, err := issuer.Welcome(back, away.id, old)
+	if err != nil || !admitted {
+		t.Fatalf("admitted: %v, %v", admitted, err)
+	}
+	if err := node.Meet(back, issuer.Member(), reply); err != nil {
+		t.Fatal(err)
+	}
+	documents, _ := issuer.After(0, MaxDocument)
+	w.add(node, back, documents...)
+	if renewed, _ := issuer.Chain(away.id); !node.Admitted(back, away.id) || string(node.Hello()) != string(renewed) || string(renewed) == string(old) {
+		t.Error("the node has not learnt of its new chain")
+	}
+}
+
+// A node in whose place another has come does not get it back, and nobody is
+// bothered with that each minute.
+func TestReturnWithoutRoom(t *testing.T) {
+	w := newWorld(t)
+	issuer := w.admit("beta", TierMember, 2)
+	m := w.member(issuer, newDrawer(), noon)
+	away := w.node(issuer, noon)
+	w.add(m, noon, w.chain(away))
+	later := noon.Add(8 * day)
+	if _, err := m.Add(later, w.chain(w.renewed(issuer, later))); err != nil {
+		t.Fatal(err)
+	}
+	w.add(m, later, w.chain(w.node(issuer, later)))
+	if documents, err := m.Due(later, nil); err != nil || len(documents) != 0 || m.Admitted(later, away.id) {
+		t.Errorf("%d documents, %v", len(documents), err)
+	}
+}
+
+// Who is gone for good is not renewed for good, restarts of the issuer or not.
+func TestAbsenceEnds(t *testing.T) {
+	w := newWorld(t)
+	keep := newDrawer()
+	m := w.member(w.first, keep, noon)
+	gone := w.node(w.first, noon)
+	w.add(m, noon, w.chain(gone))
+	var renewed []int // days
+	daily := func(from, to int, alive bool) {
+		t.Helper()
+		for d := from; d < to; d++ {
+			now := noon.Add(time.Duration(d) * day)
+			before, _ := m.Chain(gone.id)
+			if _, err := m.Due(now, func(string) bool { return alive }); err != nil {
+				t.Fatal(err)
+			}
+			if after, _ := m.Chain(gone.id); string(after) != string(before) {
+				renewed = append(renewed, d)
+			}
+			if err := m.Keep(); err != nil {
+				t.Fatal(err)
+			}
+			m.Sweep(now)
+			if d%5 == 0 {
+				m = w.member(party{key: w.first.key, identity: w.first.identity, chain: m.Membership().Chain}, keep, now)
+			}
+		}
+	}
+	daily(0, 15, false)
+	daily(15, 20, true) // it was back
+	daily(20, 100, false)
+	if want := []int{7, 14, 19, 26, 33, 40, 47, 54}; !reflect.DeepEqual(renewed[:min(len(renewed), len(want))], want) || len(renewed) > len(want)+1 {
+		t.Errorf("renewed on days %v, want %v, and its being forgotten", renewed, want)
+	}
+	if _, known := m.Chain(gone.id); known || len(m.sightings) != 1 {
+		t.Errorf("it is still known, and %d sightings", len(m.sightings))
+	}
 }
 
 // Near the end of the organisation's certificate a new one would run no longer.

@@ -90,8 +90,8 @@ func (p Policy) Check() error {
 		between(fmt.Sprintf("severity of %.64q", kind), points, -100, 100)
 	}
 	for _, entry := range p.Allow {
-		if err := checkText(entry, 253); err != nil || entry == "" {
-			wrong("allow-list: %.64q: want an address, a prefix or a host name", entry)
+		if err := checkAllowed(entry); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

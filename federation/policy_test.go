@@ -75,6 +75,23 @@ func TestPolicyRefuses(t *testing.T) {
 	}
 }
 
+func TestPolicyAllows(t *testing.T) {
+	p := Policy{Federation: theFederation, Version: 1, Seed: make([]byte, 32), Quorum: 1}
+	long := strings.Repeat("a", 63)
+	for entry, good := range map[string]bool{
+		"192.0.2.1": true, "192.0.2.0/24": true, "2001:db8::/32": true, "::1": true, "mirror.example.net": true, "3com.example": true, "_x.example": true,
+		"host": true, long + ".example": true,
+		"": false, "192.0.2.256": false, "192.0.2": false, "192.0.2.0/33": false, "192.0.2.0-9": false, "::ffff:0.0.0.0/8": false, "fe80::1%eth0": false,
+		"a..b": false, "a.": false, ".a": false, "-a": false, "a-.b": false, "a b": false, "a\n": false, "münchen": false, "http://a/": false,
+		"a" + long: false, strings.Repeat("a.", 127) + "a": false,
+	} {
+		p.Allow = []string{"192.0.2.7", entry}
+		if err := p.Check(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "allow-list") {
+			t.Errorf("%q: %v", entry, err)
+		}
+	}
+}
+
 func manyRules(n int) map[string]Rule {
 	rules := map[string]Rule{}
 	for i := range n {

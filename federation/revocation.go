@@ -4,13 +4,15 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
 
 // RevocationList is all that one issuer has revoked. A later list holds
 // everything of the earlier one, but for entries older than any certificate can
-// be; a list that drops others is refused.
+// be; a list that drops others is refused. It has as many entries as find room in
+// MaxDocument: some 300 with a few words of reason each.
 type RevocationList struct {
 	Federation string `cbor:"1,keyasint"`
 	// Issuer is empty for the root, else the organisation's name. An organisation
@@ -21,24 +23,53 @@ type RevocationList struct {
 	Entries []Entry `cbor:"5,keyasint"`
 }
 
-// Entry revokes a certificate by its serial, and every certificate of a key. One
-// of both may be missing. Never is a certificate revoked by its hash or
-// signature, of which there can be a second form.
+// Entry revokes every certificate of a key, those that were renewed too; and by
+// its serial an admission, whatever key it was redeemed for. The serial may be
+// missing, the key may not: that of one certificate leaves the others in force.
+// Never is a certificate revoked by its hash or signature, of which there can be
+// a second form.
 type Entry struct {
 	Serial uint64 `cbor:"1,keyasint,omitempty"`
-	Key    string `cbor:"2,keyasint,omitempty"` // a node's id, or an organisation's key as Fingerprint writes it
-	What   string `cbor:"3,keyasint"`           // for people: the organisation's or node's name
-	Reason string `cbor:"4,keyasint"`           // for people
-	At     int64  `cbor:"5,keyasint"`           // Unix seconds
+	Key    string `cbor:"2,keyasint"` // a node's id, or an organisation's key as Fingerprint writes it
+	What   string `cbor:"3,keyasint"` // for people: the organisation's or node's name
+	Reason string `cbor:"4,keyasint"` // for people
+	At     int64  `cbor:"5,keyasint"` // Unix seconds
 }
 
-// Latest returns an issuer's newest list; the next one is made from it.
-func Latest(lists []RevocationList, issuer string) (RevocationList, bool) {
-	i := slices.IndexFunc(lists, func(l RevocationList) bool { return l.Issuer == issuer })
+// RevokeOrganisation is the entry that puts an organisation out with all its
+// nodes, under all certificates that its key has had. The certificate may be any
+// of these.
+func RevokeOrganisation(root ed25519.PublicKey, o Organisation, reason string, at time.Time) (Entry, error) {
+	c, err := o.openAny(root)
+	if err != nil {
+		return Entry{}, fmt.Errorf("revoke organisation: %w", err)
+	}
+	return Entry{Serial: c.Serial, Key: c.keyName, What: c.Organisation, Reason: reason, At: at.Unix()}, nil
+}
+
+// RevokeNode is the entry that puts a node out. The serial is that of any of its
+// certificates.
+func RevokeNode(id string, serial uint64, reason string, at time.Time) Entry {
+	return Entry{Serial: serial, Key: id, What: id, Reason: reason, At: at.Unix()}
+}
+
+// IssuedList is a list with the key that has signed it, as Fingerprint writes it.
+// An organisation that has had several has a list of each.
+type IssuedList struct {
+	RevocationList
+	Key string
+}
+
+// Latest returns the newest list of a key, from which the next one is made. Never
+// look for one by its issuer's name: whoever has stolen an organisation's former
+// key still signs in that.
+func Latest(lists []IssuedList, key ed25519.PublicKey) (RevocationList, bool) {
+	name := Fingerprint(key)
+	i := slices.IndexFunc(lists, func(l IssuedList) bool { return l.Key == name })
 	if i < 0 {
 		return RevocationList{}, false
 	}
-	return lists[i], true
+	return lists[i].RevocationList, true
 }
 
 // Next returns the list that follows, with more entries. Without any it says
@@ -84,12 +115,15 @@ func (l RevocationList) check() error {
 	if l.Number == 0 {
 		return errors.New("number 0: lists are numbered from 1")
 	}
+	if l.Number == math.MaxUint64 {
+		return fmt.Errorf("number %d: none could follow", l.Number)
+	}
 	if l.Issued < 0 || l.Issued > endOfTime {
 		return fmt.Errorf("issued at %d: want Unix seconds", l.Issued)
 	}
 	for _, e := range l.Entries {
-		if e.Serial == 0 && e.Key == "" {
-			return fmt.Errorf("entry on %.64q names neither serial nor key", e.What)
+		if e.Key == "" {
+			return fmt.Errorf("entry on %.64q names no key: certificates that were or will be renewed would stay in force", e.What)
 		}
 		if e.At < 0 || e.At > endOfTime {
 			return fmt.Errorf("entry on %.64q at %d: want Unix seconds", e.What, e.At)
@@ -109,6 +143,7 @@ type revocations struct {
 	form     witnessed
 	bySerial map[uint64]Entry
 	byKey    map[string]Entry
+	told     told // how many came before it
 }
 
 func openRevocations(w witnessed, root ed25519.PublicKey, federation string) (revocations, error) {
@@ -137,9 +172,7 @@ func openRevocations(w witnessed, root ed25519.PublicKey, federation string) (re
 		if e.Serial != 0 {
 			r.bySerial[e.Serial] = e
 		}
-		if e.Key != "" {
-			r.byKey[e.Key] = e
-		}
+		r.byKey[e.Key] = e
 	}
 	return r, nil
 }
@@ -180,15 +213,4 @@ func (r revocations) names(serial uint64, key string) (Entry, bool) {
 	}
 	e, ok := r.byKey[key]
 	return e, ok
-}
-
-// follows says what a list drops of the one before it.
-func (r revocations) follows(before revocations) error {
-	for _, e := range before.Entries {
-		if !slices.Contains(r.Entries, e) && !e.outlived(r.Issued) {
-			return fmt.Errorf("revocation list %d of %s drops the revocation of %q, which list %d holds: add to the newest list, do not start anew",
-				r.Number, issuerName(r.Issuer), e.What, before.Number)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,8 @@
 package federation
 
 import (
+	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func TestRevocation(t *testing.T) {
 	} {
 		m := w.fresh()
 		w.add(m, noon, w.chain(beta), w.chain(second), w.chain(gamma))
-		if effect := w.add(m, noon, c.list); !effect.Expels || !effect.News {
+		if effect := w.add(m, noon, c.list); effect != (Effect{News: true, Expels: len(c.out) > 0}) {
 			t.Errorf("%s: effect %+v", c.name, effect)
 		}
 		for _, p := range c.out {
@@ -43,9 +45,9 @@ func TestRevocation(t *testing.T) {
 			if err := m.Meet(noon, p.id, w.chain(p)); err == nil || !strings.Contains(err.Error(), "revoked on 2026-11-22") {
 				t.Errorf("%s: shown to a member: %v", c.name, err)
 			}
-			renewed := w.renewed(p, noon.Add(time.Minute))
-			w.add(m, noon.Add(time.Minute), w.chain(renewed))
-			if bySerial := strings.HasPrefix(c.name, "node's serial"); m.Admitted(noon.Add(time.Minute), p.id) != bySerial {
+			later := noon.Add(chainEvery)
+			w.add(m, later, w.chain(w.renewed(p, later)))
+			if bySerial := strings.HasPrefix(c.name, "node's serial"); m.Admitted(later, p.id) != bySerial {
 				t.Errorf("%s: with another certificate of the same key: admitted %v", c.name, !bySerial)
 			}
 		}
@@ -65,8 +67,8 @@ func TestListMustNotDropEntries(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "drops") {
 		t.Errorf("a list that drops an entry: %v", err)
 	}
-	list, _ := Latest(m.Revocations(), "")
-	next := list.Next(noon, Entry{Serial: 7, At: noon.Unix()})
+	list, _ := Latest(m.Revocations(), w.public())
+	next := list.Next(noon, RevokeNode("somebody", 7, "lost", noon))
 	if next.Number != 3 || len(next.Entries) != 3 {
 		t.Errorf("next is %+v", next)
 	}
@@ -87,18 +89,110 @@ func TestListMustNotDropEntries(t *testing.T) {
 	}
 }
 
-// Whoever has stolen an organisation's key can sign a list of the highest
-// number. With a new key the organisation starts anew.
+// Whoever has stolen an organisation's key can sign lists in its name, until the
+// organisation has a new key. It starts anew with that.
 func TestNewKeyNewList(t *testing.T) {
 	w := newWorld(t)
 	stolen := w.admit("beta", TierMember, 5)
 	m := w.fresh()
-	w.add(m, noon, w.chain(stolen), w.revokeOwn(stolen, 1<<63, Entry{Key: stolen.id}), w.revoke(2, noon, Entry{Key: stolen.by.keyName}))
+	w.add(m, noon, w.chain(stolen), w.revokeOwn(stolen, 1000, Entry{Key: stolen.id}), w.revoke(2, noon, Entry{Key: stolen.by.keyName}))
 	again := w.admit("beta", TierMember, 5)
 	other := w.node(again, noon)
-	w.add(m, noon, w.chain(again), w.chain(other), w.revokeOwn(again, 1, Entry{Key: other.id}))
+	w.add(m, noon, w.chain(again), w.chain(other))
+	if l, ok := Latest(m.Revocations(), publicOf(again.key)); ok {
+		t.Errorf("the new key goes on with the thief's list %d", l.Number)
+	}
+	w.add(m, noon, w.revokeOwn(again, 1, Entry{Key: other.id}))
+	if l, ok := Latest(m.Revocations(), publicOf(again.key)); !ok || l.Number != 1 || l.Entries[0].Key != other.id {
+		t.Errorf("the new key's list is %+v", l)
+	}
 	if !m.Votes(noon, again.id) || m.Votes(noon, other.id) || m.Votes(noon, stolen.id) {
 		t.Error("the organisation's new key cannot revoke, or has no vote")
+	}
+}
+
+func TestNumbersDoNotLeap(t *testing.T) {
+	w := newWorld(t)
+	m := w.fresh()
+	for i, c := range []struct {
+		list []byte
+		good bool
+	}{
+		{w.revokeOwn(w.first, maxJump+1), false}, // the first one here
+		{w.revokeOwn(w.first, 7), true},
+		{w.revokeOwn(w.first, maxJump+8), false},
+		{w.revokeOwn(w.first, math.MaxUint64-1), false},
+		{w.revokeOwn(w.first, maxJump+7), true},
+	} {
+		if _, err := m.Add(noon, c.list); (err == nil) != c.good {
+			t.Errorf("list %d of the test: %v", i, err)
+		}
+	}
+	last := RevocationList{Federation: theFederation, Number: math.MaxUint64 - 1}.Next(noon)
+	if _, err := SignRevocations(w.root, last); err == nil || !strings.Contains(err.Error(), "none could follow") {
+		t.Errorf("a list that none can follow: %v", err)
+	}
+}
+
+func TestRevocationNamesKeys(t *testing.T) {
+	w := newWorld(t)
+	bare := RevocationList{Federation: theFederation, Number: 2, Entries: []Entry{{Serial: w.first.by.Serial, What: "alpha"}}}
+	if _, err := SignRevocations(w.root, bare); err == nil || !strings.Contains(err.Error(), "names no key") {
+		t.Errorf("an organisation's entry without its key: %v", err)
+	}
+	e, err := RevokeOrganisation(w.public(), w.first.by.form, "left", noon)
+	if want := (Entry{w.first.by.Serial, Fingerprint(publicOf(w.first.key)), "alpha", "left", noon.Unix()}); err != nil || e != want {
+		t.Errorf("%+v, %v; want %+v", e, err, want)
+	}
+	_, err = RevokeOrganisation(publicOf(newKey(t)), w.first.by.form, "left", noon)
+	refused(t, "another root's", err, ErrSignature)
+}
+
+func TestListsThatPutNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	m := w.fresh()
+	beta := w.admit("beta", TierMember, 5)
+	w.add(m, noon, w.document(KindOrganisation, beta.by.form))
+	last := func(entries ...Entry) []Entry { return entries }
+	for number, c := range []struct {
+		entries []Entry
+		expels  bool
+	}{
+		{last(Entry{Serial: 5}), false},
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}), true}, // without a node so far
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}), false},
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}, Entry{Serial: 6}), false},
+		{last(Entry{Serial: 5}, Entry{Key: beta.by.keyName}, Entry{Serial: 6}, Entry{Key: w.first.id}), true},
+	} {
+		if effect := w.add(m, noon, w.revoke(uint64(number+2), noon, c.entries...)); effect.Expels != c.expels {
+			t.Errorf("list %d: effect %+v", number+2, effect)
+		}
+	}
+}
+
+func TestTooManyListsAreTakenInSilence(t *testing.T) {
+	w := newWorld(t)
+	m := w.fresh()
+	beta := w.admit("beta", TierMember, 5)
+	w.add(m, noon, w.chain(beta))
+	for number := range uint64(maxTold + 2) {
+		effect := w.add(m, noon, w.revokeOwn(beta, number+1))
+		if many := number >= maxTold; effect != (Effect{News: !many, Quiet: many}) {
+			t.Errorf("list %d in an hour: %+v", number+1, effect)
+		}
+	}
+	last := w.revokeOwn(beta, maxTold+3, Entry{Key: beta.id})
+	if effect := w.add(m, noon, last); effect != (Effect{Quiet: true, Expels: true}) || m.Admitted(noon, beta.id) {
+		t.Errorf("a list too many that puts somebody out: %+v", effect)
+	}
+	if documents, _ := m.After(0, 1<<20); !bytes.Equal(documents[len(documents)-1], last) {
+		t.Error("neighbours cannot pull it")
+	}
+	if effect := w.add(m, noon, w.revokeOwn(w.first, 1)); !effect.News {
+		t.Errorf("another's list: %+v", effect)
+	}
+	if effect := w.add(m, noon.Add(time.Hour), w.revokeOwn(beta, maxTold+4, Entry{Key: beta.id})); !effect.News {
+		t.Errorf("an hour later: %+v", effect)
 	}
 }
 

@@ -93,14 +93,15 @@ func (m *Member) Votes(now time.Time, id string) bool {
 
 // Standing says for whom a node stands, and whether it may collect the evidence
 // of a key: in a federation of 20 members and more only after it has been a
-// member for one whole UTC day.
+// member for one whole UTC day, which its organisation claims and this node has
+// seen. Nodes may differ on that, for a day or two.
 func (m *Member) Standing(now time.Time, id string) (organisation string, collects bool) {
 	p, err := m.known(now, id)
 	if err != nil {
 		return p.Node.Organisation, false
 	}
 	yesterday := now.UTC().Truncate(day).Add(-day)
-	return p.Node.Organisation, p.Since <= yesterday.Unix() || m.members(now) < largeFederation
+	return p.Node.Organisation, m.since(p) <= yesterday.Unix() || m.members(now) < largeFederation
 }
 
 // members is how many there are; what it says may be a minute old.

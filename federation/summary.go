@@ -114,17 +114,17 @@ func (m *Member) Certificate(organisation string) (Organisation, Admission, bool
 	return c.form, c.Admission, ok
 }
 
-// Revocations returns the newest list of every issuer, the root's first. They
-// must not be changed.
-func (m *Member) Revocations() []RevocationList {
+// Revocations returns the newest list of every key, the root's first. They must
+// not be changed.
+func (m *Member) Revocations() []IssuedList {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	var lists []RevocationList
-	for _, r := range m.lists {
-		lists = append(lists, r.RevocationList)
+	var lists []IssuedList
+	for key, r := range m.lists {
+		lists = append(lists, IssuedList{r.RevocationList, key})
 	}
-	slices.SortFunc(lists, func(a, b RevocationList) int {
-		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(b.Number, a.Number))
+	slices.SortFunc(lists, func(a, b IssuedList) int {
+		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(b.Number, a.Number), cmp.Compare(a.Key, b.Key))
 	})
 	return lists
 }

@@ -26,7 +26,15 @@ func (m *Member) Sweep(now time.Time) {
 }
 
 // forget drops the nodes that match, with their documents; m.mu is held.
-func (m *Member) forget(match func(papers) bool) { forget(m, KindChain, m.nodes, match) }
+func (m *Member) forget(match func(papers) bool) {
+	forget(m, KindChain, m.nodes, func(p papers) bool {
+		gone := match(p)
+		if gone {
+			m.unsee(p.ID)
+		}
+		return gone
+	})
+}
 
 func forget[S statement](m *Member, kind Kind, from map[string]S, match func(S) bool) {
 	for name, s := range from {

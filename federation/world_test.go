@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"testing"
@@ -189,12 +190,22 @@ func (w *world) document(kind Kind, v any) []byte {
 
 func (w *world) chain(p party) []byte { return w.document(KindChain, p.chain) }
 
+// explain fills in what a test has nothing to say on. A key that it leaves out is
+// nobody's.
+func explain(entries []Entry, reason string) {
+	for i := range entries {
+		e := &entries[i]
+		e.What, e.Reason, e.At = "test", reason, noon.Unix()
+		if e.Key == "" {
+			e.Key = fmt.Sprintf("nobody's key %d", e.Serial)
+		}
+	}
+}
+
 // revoke is the root's list of that number.
 func (w *world) revoke(number uint64, now time.Time, entries ...Entry) []byte {
 	w.t.Helper()
-	for i := range entries {
-		entries[i].What, entries[i].Reason, entries[i].At = "test", "stolen", noon.Unix()
-	}
+	explain(entries, "stolen")
 	d, err := SignRevocations(w.root, RevocationList{theFederation, "", number, now.Unix(), entries})
 	if err != nil {
 		w.t.Fatal(err)
@@ -205,9 +216,7 @@ func (w *world) revoke(number uint64, now time.Time, entries ...Entry) []byte {
 // revokeOwn is a list of the party's organisation.
 func (w *world) revokeOwn(by party, number uint64, entries ...Entry) []byte {
 	w.t.Helper()
-	for i := range entries {
-		entries[i].What, entries[i].Reason, entries[i].At = "test", "lost", noon.Unix()
-	}
+	explain(entries, "lost")
 	d, err := SignOwnRevocations(by.key, by.by.form, RevocationList{theFederation, by.by.Organisation, number, noon.Unix(), entries})
 	if err != nil {
 		w.t.Fatal(err)

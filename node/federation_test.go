@@ -186,7 +186,7 @@ func TestFederationOfTwo(t *testing.T) {
 	// The root puts uni-b out: a hears no more of it, and its block falls.
 	known := a.node.Load().federation
 	certificate, admission, ok := known.Certificate("uni-b")
-	list, listed := federation.Latest(known.Revocations(), "")
+	list, listed := federation.Latest(known.Revocations(), rootOf(t, dirA).Public().(ed25519.PublicKey))
 	if !ok || !listed {
 		t.Fatal("a does not know uni-b's certificate, or the root's list")
 	}

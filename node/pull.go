@@ -94,7 +94,7 @@ func (r *registrar) pull(ctx context.Context, from peer.ID) error {
 			effect, err := r.member.Add(time.Now(), document)
 			r.act(effect)
 			news = news || effect.News
-			if later(err) && unsure == nil {
+			if federation.Retry(err) && unsure == nil {
 				before := at
 				unsure = &before
 			}
@@ -140,11 +140,6 @@ func (r *registrar) ask(ctx context.Context, from peer.ID, at mark) (p page, err
 		return p, fmt.Errorf("news of %s: %w", from, err)
 	}
 	return p, nil
-}
-
-// later reports whether a document that was refused may be right another time.
-func later(err error) bool {
-	return errors.Is(err, federation.ErrEarly) || errors.Is(err, federation.ErrQuota) || errors.Is(err, federation.ErrFull)
 }
 
 // maxMarks bounds the neighbours whose place is remembered; a forgotten one is

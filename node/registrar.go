@@ -133,7 +133,7 @@ func (r *registrar) submit(ctx context.Context, document []byte) error {
 	if err != nil {
 		return err
 	}
-	if !effect.News {
+	if !effect.News && !effect.Quiet {
 		return errors.New("nothing new: this node has that document, or a later one")
 	}
 	r.spread(ctx, document)

@@ -78,7 +78,7 @@ a person everywhere; this gives another day.`,
 		Example: "  komondor member refresh --root /media/usb/root.key",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := at.client()
-			var lists []federation.RevocationList
+			var lists []federation.IssuedList
 			if err := client.Revocations(cmd.Context(), &lists); err != nil {
 				return err
 			}

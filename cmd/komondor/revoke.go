@@ -72,17 +72,17 @@ func revoke(ctx context.Context, at *place, k *keys, name, reason string) (list 
 	if err != nil {
 		return list, err
 	}
-	var lists []federation.RevocationList
+	var lists []federation.IssuedList
 	if err := client.Revocations(ctx, &lists); err != nil {
 		return list, err
 	}
-	entry := federation.Entry{What: name, Reason: reason, At: time.Now().Unix()}
+	var entry federation.Entry
 	i := slices.IndexFunc(members, func(m control.Member) bool { return m.ID == name })
 	if i >= 0 {
 		if members[i].State == "revoked" {
 			return list, fmt.Errorf("%s is out already: %s", name, members[i].Reason)
 		}
-		entry.Serial, entry.Key = members[i].Serial, name
+		entry = federation.RevokeNode(name, members[i].Serial, reason, time.Now())
 		if members[i].Organisation == s.Federation.Organisation && k.root == "" {
 			return revokeOwn(ctx, at, k, s.Federation, lists, entry)
 		}
@@ -92,31 +92,23 @@ func revoke(ctx context.Context, at *place, k *keys, name, reason string) (list 
 		return list, err
 	}
 	if i < 0 {
-		if entry.Serial, entry.Key, err = serialAndKey(ctx, client, root, s.Federation.Name, name); err != nil {
+		var organisation certified
+		if err := client.Organisation(ctx, name, &organisation); err != nil {
+			return list, err
+		}
+		if entry, err = federation.RevokeOrganisation(public(root), organisation.Certificate, reason, time.Now()); err != nil {
 			return list, err
 		}
 	}
 	return submitRootList(ctx, client, root, lists, entry)
 }
 
-// serialAndKey are what an organisation is revoked by: its key too, because an
-// older certificate of it has another serial.
-func serialAndKey(ctx context.Context, client *control.Client, root ed25519.PrivateKey, name, organisation string) (uint64, string, error) {
-	var known certified
-	if err := client.Organisation(ctx, organisation, &known); err != nil {
-		return 0, "", err
-	}
-	admission, key, err := known.Certificate.Check(root.Public().(ed25519.PublicKey), name, time.Now())
-	if err != nil && !errors.Is(err, federation.ErrExpired) {
-		return 0, "", fmt.Errorf("%w (is it the root's key of federation %s?)", err, name)
-	}
-	return admission.Serial, federation.Fingerprint(key), nil
-}
+func public(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
 
 // submitRootList signs and spreads the root's next list, with more entries or none.
-func submitRootList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.RevocationList,
+func submitRootList(ctx context.Context, client *control.Client, root ed25519.PrivateKey, lists []federation.IssuedList,
 	more ...federation.Entry) (list federation.RevocationList, err error) {
-	present, ok := federation.Latest(lists, "")
+	present, ok := federation.Latest(lists, public(root))
 	if !ok {
 		return list, errors.New("the root's present revocation list has not arrived here yet: wait until the node has met another, so that the new one continues it")
 	}
@@ -134,7 +126,7 @@ func submitRootList(ctx context.Context, client *control.Client, root ed25519.Pr
 }
 
 // revokeOwn signs the list of this node's organisation.
-func revokeOwn(ctx context.Context, at *place, k *keys, f control.Federation, lists []federation.RevocationList,
+func revokeOwn(ctx context.Context, at *place, k *keys, f control.Federation, lists []federation.IssuedList,
 	entry federation.Entry) (list federation.RevocationList, err error) {
 	key, err := k.organisationKey(at.data)
 	if err != nil {
@@ -145,7 +137,7 @@ func revokeOwn(ctx context.Context, at *place, k *keys, f control.Federation, li
 	if err := client.Organisation(ctx, f.Organisation, &own); err != nil {
 		return list, err
 	}
-	list, ok := federation.Latest(lists, f.Organisation)
+	list, ok := federation.Latest(lists, public(key))
 	if !ok {
 		list = federation.RevocationList{Federation: f.Name, Issuer: f.Organisation}
 	}

@@ -98,7 +98,7 @@ func (f *founders) enrol(n *Node, organisation string, tier federation.Tier) err
 // revoke signs the root's next revocation list, on top of the one that a member
 // has. Without entries it says that the list is still the newest.
 func (f *founders) revoke(known *federation.Member, more ...federation.Entry) ([]byte, error) {
-	list, ok := federation.Latest(known.Revocations(), "")
+	list, ok := federation.Latest(known.Revocations(), f.root.Public().(ed25519.PublicKey))
 	if !ok {
 		return nil, fmt.Errorf("%s knows no list of the root", known.Member())
 	}
