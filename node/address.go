@@ -111,7 +111,7 @@ func verdict(x control.Explanation) string {
 	case x.Never != "":
 		return "not blocked, and never will be: " + x.Never
 	case len(x.Alerts) > 0:
-		return "not blocked: " + cmp.Or(x.Alerts[len(x.Alerts)-1].Action, "its block has ended")
+		return "not blocked now; at its last alert: " + cmp.Or(x.Alerts[len(x.Alerts)-1].Action, "nothing was done")
 	case len(x.Own) > 0 || len(x.Gathered) > 0:
 		return "not blocked: the evidence is below every threshold"
 	case len(x.Recent) > 0:

@@ -52,7 +52,7 @@ func printStatus(w io.Writer, s control.Status) error {
 		{"blocked now", fmt.Sprintf("%d, %d new in the last hour; %d proposals hit the never-block set", s.Block.Live, s.Block.LastHour, s.Block.NeverHits)},
 	}
 	if s.Block.Waiting > 0 {
-		rows = append(rows, []string{"waiting", fmt.Sprintf("%d blocks wait for a person: komondor blocks, approve, reject", s.Block.Waiting)})
+		rows = append(rows, []string{"waiting", fmt.Sprintf("%d for a person: komondor blocks, approve, reject", s.Block.Waiting)})
 	}
 	if f.Warning != "" {
 		rows = append(rows, []string{"WARNING", f.Warning})
