@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -157,10 +158,7 @@ func readTerms(path string, present federation.Policy) (next federation.Policy, 
 	}
 	next = federation.Policy{Federation: present.Federation, Version: present.Version + 1, Issued: time.Now().Unix(), Seed: present.Seed,
 		Quorum: t.Quorum, Rules: t.Rules, Severities: t.Severities, Share: t.Share, Allow: t.Allow}
-	if err := next.Check(); err != nil {
-		return next, fmt.Errorf("policy %s: %w", path, err)
-	}
-	if err := node.CheckPolicy(next); err != nil {
+	if err := errors.Join(next.Check(), node.CheckPolicy(next)); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}
 	return next, nil
