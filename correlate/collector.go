@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,14 +27,13 @@ func (c *Contradiction) Error() string {
 }
 
 // Collector gathers what members say about the keys that this node is near to.
-// Memory is bounded by the number of reports. The keys that fewest organisations
-// speak of go first: no number that one of them claims outweighs another's word.
+// Memory is bounded by the number of reports, and the organisations share it:
+// one that floods the collector loses its own words and nobody else's.
 type Collector struct {
-	rules   Rules
-	limit   int
-	reports int
-	budget  budget
-	keys    map[event.Key]map[string]*statement
+	rules  Rules
+	limit  int
+	shares shares
+	keys   map[event.Key]map[string]*statement // by member
 }
 
 type statement struct {
@@ -48,8 +48,8 @@ type Author struct {
 	Mute         bool // see Testimony.Mute
 }
 
-// NewCollector returns a collector of at most limit reports, or of those under
-// one key where they alone are more.
+// NewCollector returns a collector of at most limit reports, and of those of one
+// organisation on one key where they alone are more.
 func NewCollector(rules Rules, limit int) *Collector {
 	return &Collector{rules: rules, limit: limit, keys: make(map[event.Key]map[string]*statement)}
 }
@@ -79,21 +79,19 @@ func (c *Collector) Put(r event.Report, by Author, sealed event.Sealed) (bool, e
 	members[r.Member] = &statement{version: r.Version, testimony: Testimony{
 		Organisation: by.Organisation, Member: r.Member, Tallies: r.Tallies, Sealed: sealed, Mute: by.Mute,
 	}}
-	if old == nil {
-		c.reports++
+	c.shares.add(r.Key, by.Organisation)
+	if old != nil {
+		c.shares.remove(r.Key, old.testimony.Organisation, 1)
 	}
-	organisations := map[string]bool{}
-	for _, s := range members {
-		organisations[s.testimony.Organisation] = true
-	}
-	c.budget.touch(r.Key, len(organisations))
-	for c.reports > c.limit {
-		gone, ok := c.budget.evict(r.Key)
+	for c.shares.reports > c.limit {
+		key, organisation, ok := c.shares.evict()
 		if !ok {
 			break
 		}
-		c.reports -= len(c.keys[gone])
-		delete(c.keys, gone)
+		maps.DeleteFunc(c.keys[key], func(_ string, s *statement) bool { return s.testimony.Organisation == organisation })
+		if len(c.keys[key]) == 0 {
+			delete(c.keys, key)
+		}
 	}
 	return true, nil
 }
@@ -169,12 +167,11 @@ func (c *Collector) drop(which func(Testimony) bool) {
 		for member, s := range members {
 			if which(s.testimony) {
 				delete(members, member)
-				c.reports--
+				c.shares.remove(key, s.testimony.Organisation, 1)
 			}
 		}
 		if len(members) == 0 {
 			delete(c.keys, key)
-			c.budget.drop(key)
 		}
 	}
 }
@@ -182,5 +179,5 @@ func (c *Collector) drop(which func(Testimony) bool) {
 // Len is the number of keys gathered.
 func (c *Collector) Len() int { return len(c.keys) }
 
-// Evicted is how many keys were lost to the bound on memory.
-func (c *Collector) Evicted() uint64 { return c.budget.evicted }
+// Evicted is how often an organisation's word on a key was lost to the bound on memory.
+func (c *Collector) Evicted() uint64 { return c.shares.evicted }

@@ -218,44 +218,166 @@ func TestCollectorJudge(t *testing.T) {
 	}
 }
 
+// bounded is a collector that is told of failures on any key.
+type bounded struct {
+	*Collector
+	t testing.TB
+}
+
+func (c bounded) put(organisation, member string, key event.Key, version uint64) error {
+	r, sealed := report(c.t, member, key, version, proven(failed, 1, 0, 0))
+	_, err := c.Put(r, Author{Organisation: organisation}, sealed)
+	return err
+}
+
+func madeUp(i int) event.Key {
+	return event.Key{Selector: event.BySource, Value: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&0xff, i&0xff)}
+}
+
+// One organisation floods the collector, with keys that it makes up and with
+// those of others: whoever stays within its share loses nothing.
+func TestFloodTakesNobodysRoom(t *testing.T) {
+	const limit, honest = 1000, 24
+	share := limit / (honest + 1)
+	for name, invent := range map[string]func(i int) event.Key{
+		"made-up keys":   func(i int) event.Key { return madeUp(1<<16 + i) },
+		"others' keys":   func(i int) event.Key { return madeUp(i % (honest * share)) },
+		"both":           func(i int) event.Key { return madeUp(i/2%(honest*share) + i%2<<16) },
+		"the same again": func(i int) event.Key { return madeUp(1<<16 + i%(2*limit)) },
+	} {
+		c := bounded{NewCollector(builtin(t), limit), t}
+		flood := 0
+		for i := range honest * share {
+			for range 10 {
+				if err := c.put("liar", fmt.Sprint("liar", flood%3), invent(flood), uint64(flood)); err != nil {
+					t.Fatal(err)
+				}
+				flood++
+			}
+			if err := c.put(fmt.Sprint("o", i%honest), fmt.Sprint("m", i%(2*honest)), madeUp(i), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range honest * share {
+			if !slices.ContainsFunc(c.Testimonies(madeUp(i)), func(t Testimony) bool { return t.Organisation == fmt.Sprint("o", i%honest) }) {
+				t.Fatalf("%s: report %d of %d is lost", name, i, honest*share)
+			}
+		}
+		if held := held(c.Collector); held > limit || c.shares.reports != held || c.Evicted() == 0 {
+			t.Errorf("%s: %d reports held, %d counted, limit %d, evicted %d times", name, held, c.shares.reports, limit, c.Evicted())
+		}
+	}
+}
+
+func held(c *Collector) int {
+	n := 0
+	for _, members := range c.keys {
+		n += len(members)
+	}
+	return n
+}
+
+// Who floods gives up what it says alone before what others say too.
+func TestFloodKeepsWhatOthersConfirm(t *testing.T) {
+	c := bounded{NewCollector(builtin(t), 10), t}
+	for _, organisation := range []string{"a", "b"} {
+		if err := c.put(organisation, organisation, bySource, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		if err := c.put("a", "a", madeUp(i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := members(c.Testimonies(bySource)); !slices.Equal(got, []string{"a", "b"}) || c.Len() != 9 || c.Evicted() != 92 {
+		t.Errorf("%v speak of it, %d keys, evicted %d times", got, c.Len(), c.Evicted())
+	}
+	if c.Testimonies(madeUp(91)) != nil || c.Testimonies(madeUp(92)) == nil {
+		t.Error("not the oldest words went first")
+	}
+	c.Expel(func(member string) bool { return member == "b" })
+	for i := range 10 {
+		if err := c.put("a", "a", madeUp(1000+i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Testimonies(bySource) != nil {
+		t.Error("what nobody confirms any more was kept before newer words")
+	}
+}
+
 func TestCollectorIsBounded(t *testing.T) {
 	const limit = 200
-	c := NewCollector(builtin(t), limit)
-	put := func(organisation string, key event.Key, n uint32) error {
-		r, sealed := report(t, organisation, key, 1, proven(failed, n, 0, 0))
-		_, err := c.Put(r, Author{Organisation: organisation}, sealed)
-		return err
-	}
-	for _, organisation := range []string{"a", "b"} {
-		if err := put(organisation, bySource, 1); err != nil {
+	c := bounded{NewCollector(builtin(t), limit), t}
+	random := rand.New(rand.NewPCG(21, 22))
+	for i := range 5000 {
+		organisation := random.IntN(1 + i/200)
+		err := c.put(fmt.Sprint("o", organisation), fmt.Sprint("m", organisation, random.IntN(3)), madeUp(random.IntN(300)), uint64(i))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	// One member makes up attackers, and much about each.
-	for i := range 1000 {
-		if err := put("liar", event.Key{Selector: event.BySource, Value: fmt.Sprintf("10.0.%d.%d", i/256, i%256)}, math.MaxUint32); err != nil {
-			t.Fatal(err)
+		if random.IntN(100) == 0 {
+			out := fmt.Sprint("m", random.IntN(25), random.IntN(3))
+			c.Expel(func(member string) bool { return member == out })
 		}
-	}
-	if len(c.Testimonies(bySource)) != 2 || c.Len() != limit-1 || c.Evicted() != 1000+1-(limit-1) {
-		t.Errorf("%d testimonies of two organisations, %d keys, %d evicted", len(c.Testimonies(bySource)), c.Len(), c.Evicted())
-	}
-	// A key with many reporters has a bound of its own.
-	for i := range maxMembers {
-		if err := put(fmt.Sprint("member", i), byPort, 1); err != nil {
-			t.Fatal(err)
+		if n := held(c.Collector); n > limit || n != c.shares.reports || len(c.shares.words) != c.Len() {
+			t.Fatalf("step %d: %d reports on %d keys held, %d on %d counted", i, n, c.Len(), c.shares.reports, len(c.shares.words))
 		}
-	}
-	if err := put("one more", byPort, 1); !errors.Is(err, ErrTooMany) || c.Len() != 1 {
-		t.Errorf("%v, %d keys", err, c.Len())
+		on := map[string]int{}
+		for _, members := range c.keys {
+			for _, s := range members {
+				on[s.testimony.Organisation]++
+			}
+		}
+		for organisation, h := range c.shares.holders {
+			alone, shared := 0, 0
+			for _, on := range c.shares.words {
+				if on[organisation] != nil && len(on) == 1 {
+					alone++
+				} else if on[organisation] != nil {
+					shared++
+				}
+			}
+			if h.reports != on[organisation] || h.reports > c.shares.ranking[0].reports || h.alone.Len() != alone || h.shared.Len() != shared {
+				t.Fatalf("step %d: %s holds %d reports, want %d; %d and %d words, want %d and %d", i, organisation, h.reports, on[organisation], h.alone.Len(), h.shared.Len(), alone, shared)
+			}
+		}
 	}
 	c.Sweep(at(3600))
-	if c.Len() != 1 {
+	if c.Len() == 0 {
 		t.Error("swept what counts")
 	}
 	c.Sweep(at(3600 + 61))
-	if c.Len() != 0 || c.reports != 0 || len(c.budget.places) != 0 {
-		t.Errorf("%d keys, %d reports after all is over", c.Len(), c.reports)
+	if c.Len() != 0 || c.shares.reports != 0 || len(c.shares.words) != 0 || len(c.shares.ranking) != 0 || len(c.shares.holders) != 0 {
+		t.Errorf("%d keys, %d reports after all is over", c.Len(), c.shares.reports)
+	}
+}
+
+// A key with many reporters has a bound of its own, and one organisation's
+// reports on one key are kept together.
+func TestKeyIsBounded(t *testing.T) {
+	c := bounded{NewCollector(builtin(t), 200), t}
+	for i := range maxMembers {
+		if err := c.put("o", fmt.Sprint("member", i), byPort, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.put("o", "one more", byPort, 1); !errors.Is(err, ErrTooMany) || held(c.Collector) != maxMembers {
+		t.Errorf("%v, %d reports", err, held(c.Collector))
+	}
+	if err := c.put("p", "p", bySource, 1); err != nil || held(c.Collector) != 1 {
+		t.Errorf("%v, %d reports: one organisation's take no room from another's", err, held(c.Collector))
+	}
+}
+
+// A flood in a full collector.
+func BenchmarkCollectorPutFull(b *testing.B) {
+	c := bounded{NewCollector(builtin(b), 30_000), b}
+	for i := 0; b.Loop(); i++ {
+		if err := c.put(fmt.Sprint("o", i%1000), fmt.Sprint("o", i%1000), madeUp(i%100_000), uint64(i)); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
