@@ -30,10 +30,10 @@ func (c *Contradiction) Error() string {
 // Memory is bounded by the number of reports, and the organisations share it:
 // one that floods the collector loses its own words and nobody else's.
 type Collector struct {
-	rules  Rules
-	limit  int
-	shares shares
-	keys   map[event.Key]map[string]*statement // by member
+	rules Rules
+	limit int
+	room  room
+	keys  map[event.Key]map[string]*statement // by member
 }
 
 type statement struct {
@@ -79,12 +79,12 @@ func (c *Collector) Put(r event.Report, by Author, sealed event.Sealed) (bool, e
 	members[r.Member] = &statement{version: r.Version, testimony: Testimony{
 		Organisation: by.Organisation, Member: r.Member, Tallies: r.Tallies, Sealed: sealed, Mute: by.Mute,
 	}}
-	c.shares.add(r.Key, by.Organisation)
+	c.room.add(r.Key, by.Organisation)
 	if old != nil {
-		c.shares.remove(r.Key, old.testimony.Organisation, 1)
+		c.room.remove(r.Key, old.testimony.Organisation, 1)
 	}
-	for c.shares.reports > c.limit {
-		key, organisation, ok := c.shares.evict()
+	for c.room.reports > c.limit {
+		key, organisation, ok := c.room.evict()
 		if !ok {
 			break
 		}
@@ -119,32 +119,41 @@ type Finding struct {
 // the condition that it would apply at home: its own members act on that, and
 // others are warned. A rule that the federation's evidence meets is not judged
 // again by organisation; one organisation's finding says nothing about another's.
-func (c *Collector) Judge(key event.Key) []Finding {
+// Evidence is chosen, which is what takes time, for verdicts only that news says
+// are worth telling; the proof that is found may say less than they do.
+func (c *Collector) Judge(key event.Key, news func(Verdict) bool) []Finding {
 	said := c.Testimonies(key)
 	var findings []Finding
 	federated := map[string]bool{}
 	judge := func(scope Scope, said []Testimony) {
-		for _, v := range c.rules.Judge(scope, key, said) {
-			if federated[v.Rule.Name] {
+		for _, r := range c.rules.list {
+			if r.GroupBy != key.Selector || federated[r.Name] {
+				continue
+			}
+			v, ok := c.rules.judge(r, scope, key, said)
+			if !ok {
+				continue
+			}
+			if !news(v) {
+				federated[r.Name] = scope == Federation
 				continue
 			}
 			evidence := c.rules.Smallest(v, said)
-			if proven, ok := c.rules.judge(v.Rule, scope, key, evidence); ok {
-				federated[v.Rule.Name] = scope == Federation
+			if proven, ok := c.rules.judge(r, scope, key, evidence); ok {
+				federated[r.Name] = scope == Federation
 				findings = append(findings, Finding{proven, evidence})
 			}
 		}
 	}
 	judge(Federation, slices.DeleteFunc(slices.Clone(said), func(t Testimony) bool { return t.Mute }))
-	byOrganisation := map[string][]Testimony{}
-	for _, t := range said {
-		byOrganisation[t.Organisation] = append(byOrganisation[t.Organisation], t)
-	}
-	for _, t := range said {
-		if own := byOrganisation[t.Organisation]; own != nil {
-			judge(Home, own)
-			delete(byOrganisation, t.Organisation)
+	slices.SortStableFunc(said, func(a, b Testimony) int { return cmp.Compare(a.Organisation, b.Organisation) })
+	for len(said) > 0 {
+		n := slices.IndexFunc(said, func(t Testimony) bool { return t.Organisation != said[0].Organisation })
+		if n < 0 {
+			n = len(said)
 		}
+		judge(Home, said[:n])
+		said = said[n:]
 	}
 	return findings
 }
@@ -167,7 +176,7 @@ func (c *Collector) drop(which func(Testimony) bool) {
 		for member, s := range members {
 			if which(s.testimony) {
 				delete(members, member)
-				c.shares.remove(key, s.testimony.Organisation, 1)
+				c.room.remove(key, s.testimony.Organisation, 1)
 			}
 		}
 		if len(members) == 0 {
@@ -180,4 +189,4 @@ func (c *Collector) drop(which func(Testimony) bool) {
 func (c *Collector) Len() int { return len(c.keys) }
 
 // Evicted is how often an organisation's word on a key was lost to the bound on memory.
-func (c *Collector) Evicted() uint64 { return c.shares.evicted }
+func (c *Collector) Evicted() uint64 { return c.room.evicted }

@@ -112,7 +112,7 @@ func (a *actor) act(ctx context.Context, v correlate.Verdict, id string) string 
 	reason := fmt.Sprintf("%s: score %d from %d observations at %d %s", v.Rule.Name, v.Score, v.Count, len(v.Members), plural(len(v.Members), "member"))
 	var done []string
 	for _, offender := range v.Offenders {
-		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.Last, Reason: reason, Alert: id, Local: v.Scope == correlate.Home, Hold: hold}))
+		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.AgreedOn(offender), Reason: reason, Alert: id, Local: v.Scope == correlate.Home, Hold: hold}))
 	}
 	return strings.Join(done, "; ")
 }
@@ -164,7 +164,7 @@ func (a *actor) hold(v correlate.Verdict) string {
 // recall enters what an earlier run concluded, so that a restart neither tells
 // it again nor puts less in its place.
 func (a *actor) recall(known control.Alert) {
-	v := correlate.Verdict{Scope: correlate.Scope(known.Scope), Score: known.Score, Last: known.Last, Offenders: known.Offenders}
+	v := correlate.Verdict{Scope: correlate.Scope(known.Scope), Score: known.Score, Agreed: known.Last, Offenders: known.Offenders}
 	a.book.Enter(known.ID, v)
 	a.own.Enter(known.ID, v)
 }

@@ -32,6 +32,7 @@ type judge struct {
 	mu        sync.Mutex
 	collector *correlate.Collector
 	waiting   map[string]bool // attacks of which a replica of lower rank may raise the alert first
+	weighed   correlate.Book  // verdicts that evidence has been chosen for
 	replicas  sync.WaitGroup
 }
 
@@ -62,7 +63,9 @@ func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []
 	fresh, err := j.collector.Put(report, by, sealed)
 	var findings []correlate.Finding
 	if fresh {
-		findings = j.collector.Judge(report.Key)
+		findings = j.collector.Judge(report.Key, func(v correlate.Verdict) bool {
+			return !j.waiting[attackID(j.member.Name(), v)] && j.untold(v) && j.weigh(v)
+		})
 	}
 	j.mu.Unlock()
 	var proof *correlate.Contradiction
@@ -98,8 +101,7 @@ func (j *judge) belongs(key event.Key, hash [32]byte, now time.Time) bool {
 // consider raises the alert of a finding, after the replicas that are nearer to
 // the key have had their time to do it.
 func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte) {
-	id := f.Alert(j.member.Name(), nil).ID()
-	if !j.book.News(id, f.Verdict) {
+	if !j.untold(f.Verdict) {
 		return
 	}
 	rank := j.rank(hash)
@@ -123,14 +125,27 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 		}
 		j.mu.Lock()
 		delete(j.waiting, attack)
-		findings := j.collector.Judge(f.Key) // with what has come in meanwhile
+		findings := j.collector.Judge(f.Key, j.untold) // with what has come in meanwhile
 		j.mu.Unlock()
 		for _, f := range findings {
-			if ctx.Err() == nil && j.book.News(f.Alert(j.member.Name(), nil).ID(), f.Verdict) {
+			if ctx.Err() == nil && j.untold(f.Verdict) {
 				j.tell(ctx, f)
 			}
 		}
 	})
+}
+
+// untold reports whether a verdict says more than has been told over the overlay.
+func (j *judge) untold(v correlate.Verdict) bool {
+	return j.book.News(v.Alert(j.member.Name(), nil).ID(), v)
+}
+
+// weigh reports whether a verdict says more than one that evidence has been chosen
+// for. What an alert has room to prove may say less than its verdict does: that
+// must not make every report news.
+func (j *judge) weigh(v correlate.Verdict) bool {
+	news, _ := j.weighed.Enter(v.Alert(j.member.Name(), nil).ID(), v)
+	return news
 }
 
 func (j *judge) tell(ctx context.Context, f correlate.Finding) {

@@ -7,13 +7,13 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
-// shares divides the room for reports between the organisations: when there is
+// room divides the room for reports between the organisations: when there is
 // too much, who holds most gives up its oldest words, first those on keys that
 // nobody else speaks of. As the one that holds most holds more than the room
 // divided by the number of organisations, an organisation within that share
 // loses nothing, whatever the others make up. All steps are constant but for
 // the heap's, which are logarithmic in the number of organisations.
-type shares struct {
+type room struct {
 	reports int
 	words   map[event.Key]map[string]*words // by organisation
 	holders map[string]*holder
@@ -42,20 +42,20 @@ type holder struct {
 }
 
 // add notes one more report of an organisation on a key.
-func (s *shares) add(key event.Key, organisation string) {
-	if s.holders == nil {
-		s.holders, s.words = make(map[string]*holder), make(map[event.Key]map[string]*words)
+func (r *room) add(key event.Key, organisation string) {
+	if r.holders == nil {
+		r.holders, r.words = make(map[string]*holder), make(map[event.Key]map[string]*words)
 	}
-	h := s.holders[organisation]
+	h := r.holders[organisation]
 	if h == nil {
 		h = &holder{organisation: organisation}
-		s.holders[organisation] = h
-		heap.Push(&s.ranking, h)
+		r.holders[organisation] = h
+		heap.Push(&r.ranking, h)
 	}
-	on := s.words[key]
+	on := r.words[key]
 	if on == nil {
 		on = make(map[string]*words)
-		s.words[key] = on
+		r.words[key] = on
 	}
 	w := on[organisation]
 	if w == nil {
@@ -72,39 +72,39 @@ func (s *shares) add(key event.Key, organisation string) {
 	} else {
 		w.place(&h.shared)
 	}
-	s.clock++
-	s.last, h.heard = w, s.clock
-	s.count(w, +1)
+	r.clock++
+	r.last, h.heard = w, r.clock
+	r.count(w, +1)
 }
 
 // remove notes that n reports of an organisation on a key are gone.
-func (s *shares) remove(key event.Key, organisation string, n int) {
-	on := s.words[key]
+func (r *room) remove(key event.Key, organisation string, n int) {
+	on := r.words[key]
 	w := on[organisation]
-	if s.count(w, -n); w.reports > 0 {
+	if r.count(w, -n); w.reports > 0 {
 		return
 	}
 	w.in.Remove(w.at)
 	delete(on, organisation)
 	switch len(on) {
 	case 0:
-		delete(s.words, key)
+		delete(r.words, key)
 	case 1:
 		for _, other := range on {
 			other.place(&other.by.alone)
 		}
 	}
 	if w.by.reports == 0 {
-		heap.Remove(&s.ranking, w.by.rank)
-		delete(s.holders, organisation)
+		heap.Remove(&r.ranking, w.by.rank)
+		delete(r.holders, organisation)
 	}
 }
 
-func (s *shares) count(w *words, n int) {
-	s.reports += n
+func (r *room) count(w *words, n int) {
+	r.reports += n
 	w.reports += n
 	w.by.reports += n
-	heap.Fix(&s.ranking, w.by.rank)
+	heap.Fix(&r.ranking, w.by.rank)
 }
 
 // place moves the words to the end of one of their holder's lists.
@@ -122,19 +122,19 @@ func (w *words) place(in *list.List) {
 // evict gives up words of the organisation that holds most, but not those that
 // came in last: a new key could otherwise never gather weight. It returns false
 // where there are no others of it.
-func (s *shares) evict() (key event.Key, organisation string, ok bool) {
-	if len(s.ranking) == 0 {
+func (r *room) evict() (key event.Key, organisation string, ok bool) {
+	if len(r.ranking) == 0 {
 		return event.Key{}, "", false
 	}
-	h := s.ranking[0]
+	h := r.ranking[0]
 	for _, in := range []*list.List{&h.alone, &h.shared} {
 		for e := in.Front(); e != nil; e = e.Next() {
 			w := e.Value.(*words)
-			if w == s.last {
+			if w == r.last {
 				continue
 			}
-			s.remove(w.key, h.organisation, w.reports)
-			s.evicted++
+			r.remove(w.key, h.organisation, w.reports)
+			r.evicted++
 			return w.key, h.organisation, true
 		}
 	}
