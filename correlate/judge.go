@@ -138,7 +138,9 @@ func (w window) verdict(r Rule, scope Scope, key event.Key, exhibits []exhibit) 
 		for _, h := range e.values {
 			union = union.Add(h)
 		}
-		v.Members = append(v.Members, e.by.Member)
+		if n := len(v.Members); n == 0 || v.Members[n-1] != e.by.Member {
+			v.Members = append(v.Members, e.by.Member)
+		}
 		first, last = min(first, e.tally.First), max(last, e.tally.Last)
 		newest.note(*e)
 		proven := e.provenBy(e.source)
