@@ -174,7 +174,8 @@ type Alert struct {
 	Sensors   []string       `json:"sensors"` // who saw them: members, or files in a replay
 	First     time.Time      `json:"first"`
 	Last      time.Time      `json:"last"`
-	Offenders []netip.Prefix `json:"offenders"` // that may be blocked
+	Agreed    time.Time      `json:"agreed,omitzero"` // up to when as many organisations as the quorum have evidence: blocks are reckoned from it
+	Offenders []netip.Prefix `json:"offenders"`       // that may be blocked
 	Raised    time.Time      `json:"raised,omitzero"`
 	// Action says what this node did about it, in words.
 	Action string `json:"action,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,14 +27,13 @@ func (c *Contradiction) Error() string {
 }
 
 // Collector gathers what members say about the keys that this node is near to.
-// Memory is bounded by the number of reports. The keys that fewest organisations
-// speak of go first: no number that one of them claims outweighs another's word.
+// Memory is bounded by the number of reports, and the organisations share it:
+// one that floods the collector loses its own words and nobody else's.
 type Collector struct {
-	rules   Rules
-	limit   int
-	reports int
-	budget  budget
-	keys    map[event.Key]map[string]*statement
+	rules Rules
+	limit int
+	room  room
+	keys  map[event.Key]map[string]*statement // by member
 }
 
 type statement struct {
@@ -48,8 +48,8 @@ type Author struct {
 	Mute         bool // see Testimony.Mute
 }
 
-// NewCollector returns a collector of at most limit reports, or of those under
-// one key where they alone are more.
+// NewCollector returns a collector of at most limit reports, and of those of one
+// organisation on one key where they alone are more.
 func NewCollector(rules Rules, limit int) *Collector {
 	return &Collector{rules: rules, limit: limit, keys: make(map[event.Key]map[string]*statement)}
 }
@@ -79,21 +79,19 @@ func (c *Collector) Put(r event.Report, by Author, sealed event.Sealed) (bool, e
 	members[r.Member] = &statement{version: r.Version, testimony: Testimony{
 		Organisation: by.Organisation, Member: r.Member, Tallies: r.Tallies, Sealed: sealed, Mute: by.Mute,
 	}}
-	if old == nil {
-		c.reports++
+	c.room.add(r.Key, by.Organisation)
+	if old != nil {
+		c.room.remove(r.Key, old.testimony.Organisation, 1)
 	}
-	organisations := map[string]bool{}
-	for _, s := range members {
-		organisations[s.testimony.Organisation] = true
-	}
-	c.budget.touch(r.Key, len(organisations))
-	for c.reports > c.limit {
-		gone, ok := c.budget.evict(r.Key)
+	for c.room.reports > c.limit {
+		key, organisation, ok := c.room.evict()
 		if !ok {
 			break
 		}
-		c.reports -= len(c.keys[gone])
-		delete(c.keys, gone)
+		maps.DeleteFunc(c.keys[key], func(_ string, s *statement) bool { return s.testimony.Organisation == organisation })
+		if len(c.keys[key]) == 0 {
+			delete(c.keys, key)
+		}
 	}
 	return true, nil
 }
@@ -121,32 +119,41 @@ type Finding struct {
 // the condition that it would apply at home: its own members act on that, and
 // others are warned. A rule that the federation's evidence meets is not judged
 // again by organisation; one organisation's finding says nothing about another's.
-func (c *Collector) Judge(key event.Key) []Finding {
+// Evidence is chosen, which is what takes time, for verdicts only that news says
+// are worth telling; the proof that is found may say less than they do.
+func (c *Collector) Judge(key event.Key, news func(Verdict) bool) []Finding {
 	said := c.Testimonies(key)
 	var findings []Finding
 	federated := map[string]bool{}
 	judge := func(scope Scope, said []Testimony) {
-		for _, v := range c.rules.Judge(scope, key, said) {
-			if federated[v.Rule.Name] {
+		for _, r := range c.rules.list {
+			if r.GroupBy != key.Selector || federated[r.Name] {
+				continue
+			}
+			v, ok := c.rules.judge(r, scope, key, said)
+			if !ok {
+				continue
+			}
+			if !news(v) {
+				federated[r.Name] = scope == Federation
 				continue
 			}
 			evidence := c.rules.Smallest(v, said)
-			if proven, ok := c.rules.judge(v.Rule, scope, key, evidence); ok {
-				federated[v.Rule.Name] = scope == Federation
+			if proven, ok := c.rules.judge(r, scope, key, evidence); ok {
+				federated[r.Name] = scope == Federation
 				findings = append(findings, Finding{proven, evidence})
 			}
 		}
 	}
 	judge(Federation, slices.DeleteFunc(slices.Clone(said), func(t Testimony) bool { return t.Mute }))
-	byOrganisation := map[string][]Testimony{}
-	for _, t := range said {
-		byOrganisation[t.Organisation] = append(byOrganisation[t.Organisation], t)
-	}
-	for _, t := range said {
-		if own := byOrganisation[t.Organisation]; own != nil {
-			judge(Home, own)
-			delete(byOrganisation, t.Organisation)
+	slices.SortStableFunc(said, func(a, b Testimony) int { return cmp.Compare(a.Organisation, b.Organisation) })
+	for len(said) > 0 {
+		n := slices.IndexFunc(said, func(t Testimony) bool { return t.Organisation != said[0].Organisation })
+		if n < 0 {
+			n = len(said)
 		}
+		judge(Home, said[:n])
+		said = said[n:]
 	}
 	return findings
 }
@@ -172,14 +179,13 @@ func (c *Collector) drop(which func(Testimony) bool) (poorer []event.Key) {
 		for member, s := range members {
 			if which(s.testimony) {
 				delete(members, member)
-				c.reports--
+				c.room.remove(key, s.testimony.Organisation, 1)
 			}
 		}
 		switch len(members) {
 		case had:
 		case 0:
 			delete(c.keys, key)
-			c.budget.drop(key)
 		default:
 			poorer = append(poorer, key)
 		}
@@ -190,5 +196,5 @@ func (c *Collector) drop(which func(Testimony) bool) (poorer []event.Key) {
 // Len is the number of keys gathered.
 func (c *Collector) Len() int { return len(c.keys) }
 
-// Evicted is how many keys were lost to the bound on memory.
-func (c *Collector) Evicted() uint64 { return c.budget.evicted }
+// Evicted is how often an organisation's word on a key was lost to the bound on memory.
+func (c *Collector) Evicted() uint64 { return c.room.evicted }

@@ -21,6 +21,8 @@ func members(said []Testimony) []string {
 	return all
 }
 
+func always(Verdict) bool { return true }
+
 func TestSmallest(t *testing.T) {
 	rules := builtin(t)
 	many := func(n int, organisation string, tally event.Tally) []Testimony {
@@ -51,9 +53,9 @@ func TestSmallest(t *testing.T) {
 			[]Testimony{say("a", spoofable(failed, 99, 0, 50)), say("b", spoofable(failed, 99, 0, 50)), say("c", proven(failed, 5, 0, 30)), say("d", proven(failed, 5, 0, 20))}, []string{"c", "d"}},
 		{"a sum of many", "ssh-brute-force", append(many(16, "o", proven(event.SSHPreauthClosed, 1, 0, 50)), many(20, "p", proven(event.SSHPreauthClosed, 1, 0, 50))...),
 			append(members(many(10, "o", event.Tally{})), members(many(10, "p", event.Tally{}))...)},
+		{"the newest too, where the heaviest are old", "ssh-brute-force",
+			[]Testimony{say("liar", proven(failed, 99, -3000, -3000)), say("a", proven(failed, 5, 0, 50)), say("b", proven(failed, 4, 0, 40)), say("c", proven(failed, 3, 0, 30))}, []string{"liar", "a", "b"}},
 		{"values shared out", "vertical-scan", []Testimony{say("a", ports(names("p", 5)...)), say("b", ports(names("p", 5)...)), say("c", ports(names("q", 5)...))}, []string{"a", "c"}},
-		{"more than an alert carries", "ssh-brute-force",
-			append(many(60, "o", event.Tally{Kind: event.SSHPreauthClosed, First: at(0).Unix(), Last: at(0).Unix(), Proven: 0}), say("x", proven(failed, 5, 0, 0))), nil},
 	} {
 		v, _ := rules.JudgeRule(c.rule, Federation, bySource, c.said)
 		got := members(rules.Smallest(v, c.said))
@@ -78,8 +80,18 @@ func TestSmallest(t *testing.T) {
 	}
 }
 
-// Whatever crosses is proved by a set that crosses, names all offenders, and has
-// nobody too many.
+// covers reports whether v accuses all that other does, up to the same times.
+func covers(v, other Verdict) bool {
+	for _, o := range other.Offenders {
+		if v.AgreedOn(o).Before(other.AgreedOn(o)) {
+			return false
+		}
+	}
+	return !v.Agreed.Before(other.Agreed)
+}
+
+// Whatever crosses is proved by a set that crosses, names all offenders up to the
+// same time, and has nobody too many.
 func TestSmallestProves(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 10))
 	rules, proved := builtin(t), 0
@@ -103,14 +115,13 @@ func TestSmallestProves(t *testing.T) {
 			if !ok || len(set) > event.MaxEvidence || again.Last.After(v.Last) {
 				t.Fatalf("%v of %v: crossed %v, until %s", members(set), members(said), ok, again.Last)
 			}
-			for _, o := range v.Offenders {
-				if !slices.Contains(again.Offenders, o) {
-					t.Fatalf("%v of %v: names %v, not %s", members(set), members(said), again.Offenders, o)
-				}
+			found := len(v.Offenders) == 0 && len(again.Offenders) > 0 // in an older window
+			if !covers(again, v) && !found {
+				t.Fatalf("%v of %v: accuses %v up to %s, want %v up to %s", members(set), members(said), again.Offenders, again.Agreed, v.Offenders, v.Agreed)
 			}
 			for i := range set {
 				fewer, ok := rules.JudgeRule(v.Rule.Name, Federation, key, slices.Delete(slices.Clone(set), i, i+1))
-				if ok && len(fewer.Offenders) >= len(again.Offenders) {
+				if ok && covers(fewer, v) && !fewer.First.Before(v.First) { // not in an older window
 					t.Fatalf("%v: %s is not needed", members(set), set[i].Member)
 				}
 			}
@@ -204,7 +215,7 @@ func TestCollectorJudge(t *testing.T) {
 		collector := NewCollector(builtin(t), 100)
 		c.put(collector)
 		var got []finding
-		for _, f := range collector.Judge(bySource) {
+		for _, f := range collector.Judge(bySource, always) {
 			got = append(got, finding{f.Scope, members(f.Evidence)})
 			again, ok := builtin(t).JudgeRule(f.Rule.Name, f.Scope, f.Key, f.Evidence)
 			if !ok || !reflect.DeepEqual(again, f.Verdict) {
@@ -218,44 +229,211 @@ func TestCollectorJudge(t *testing.T) {
 	}
 }
 
+// bounded is a collector that is told of failures on any key.
+type bounded struct {
+	*Collector
+	t testing.TB
+}
+
+func (c bounded) put(organisation, member string, key event.Key, version uint64) error {
+	r, sealed := report(c.t, member, key, version, proven(failed, 1, 0, 0))
+	_, err := c.Put(r, Author{Organisation: organisation}, sealed)
+	return err
+}
+
+func madeUp(i int) event.Key {
+	return event.Key{Selector: event.BySource, Value: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&0xff, i&0xff)}
+}
+
+// One organisation floods the collector, with keys that it makes up and with
+// those of others: whoever stays within its share loses nothing.
+func TestFloodTakesNobodysRoom(t *testing.T) {
+	const limit, honest = 1000, 24
+	share := limit / (honest + 1)
+	for name, invent := range map[string]func(i int) event.Key{
+		"made-up keys":   func(i int) event.Key { return madeUp(1<<16 + i) },
+		"others' keys":   func(i int) event.Key { return madeUp(i % (honest * share)) },
+		"both":           func(i int) event.Key { return madeUp(i/2%(honest*share) + i%2<<16) },
+		"the same again": func(i int) event.Key { return madeUp(1<<16 + i%(2*limit)) },
+	} {
+		c := bounded{NewCollector(builtin(t), limit), t}
+		flood := 0
+		for i := range honest * share {
+			for range 10 {
+				if err := c.put("liar", fmt.Sprint("liar", flood%3), invent(flood), uint64(flood)); err != nil {
+					t.Fatal(err)
+				}
+				flood++
+			}
+			if err := c.put(fmt.Sprint("o", i%honest), fmt.Sprint("m", i%(2*honest)), madeUp(i), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range honest * share {
+			if !slices.ContainsFunc(c.Testimonies(madeUp(i)), func(t Testimony) bool { return t.Organisation == fmt.Sprint("o", i%honest) }) {
+				t.Fatalf("%s: report %d of %d is lost", name, i, honest*share)
+			}
+		}
+		if held := held(c.Collector); held > limit || c.room.reports != held || c.Evicted() == 0 {
+			t.Errorf("%s: %d reports held, %d counted, limit %d, evicted %d times", name, held, c.room.reports, limit, c.Evicted())
+		}
+	}
+}
+
+func held(c *Collector) int {
+	n := 0
+	for _, members := range c.keys {
+		n += len(members)
+	}
+	return n
+}
+
+// Who floods gives up what it says alone before what others say too.
+func TestFloodKeepsWhatOthersConfirm(t *testing.T) {
+	c := bounded{NewCollector(builtin(t), 10), t}
+	for _, organisation := range []string{"a", "b"} {
+		if err := c.put(organisation, organisation, bySource, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		if err := c.put("a", "a", madeUp(i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := members(c.Testimonies(bySource)); !slices.Equal(got, []string{"a", "b"}) || c.Len() != 9 || c.Evicted() != 92 {
+		t.Errorf("%v speak of it, %d keys, evicted %d times", got, c.Len(), c.Evicted())
+	}
+	if c.Testimonies(madeUp(91)) != nil || c.Testimonies(madeUp(92)) == nil {
+		t.Error("not the oldest words went first")
+	}
+	c.Expel(func(member string) bool { return member == "b" })
+	for i := range 10 {
+		if err := c.put("a", "a", madeUp(1000+i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Testimonies(bySource) != nil {
+		t.Error("what nobody confirms any more was kept before newer words")
+	}
+}
+
 func TestCollectorIsBounded(t *testing.T) {
 	const limit = 200
-	c := NewCollector(builtin(t), limit)
-	put := func(organisation string, key event.Key, n uint32) error {
-		r, sealed := report(t, organisation, key, 1, proven(failed, n, 0, 0))
-		_, err := c.Put(r, Author{Organisation: organisation}, sealed)
-		return err
-	}
-	for _, organisation := range []string{"a", "b"} {
-		if err := put(organisation, bySource, 1); err != nil {
+	c := bounded{NewCollector(builtin(t), limit), t}
+	random := rand.New(rand.NewPCG(21, 22))
+	for i := range 5000 {
+		organisation := random.IntN(1 + i/200)
+		err := c.put(fmt.Sprint("o", organisation), fmt.Sprint("m", organisation, random.IntN(3)), madeUp(random.IntN(300)), uint64(i))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	// One member makes up attackers, and much about each.
-	for i := range 1000 {
-		if err := put("liar", event.Key{Selector: event.BySource, Value: fmt.Sprintf("10.0.%d.%d", i/256, i%256)}, math.MaxUint32); err != nil {
-			t.Fatal(err)
+		if random.IntN(100) == 0 {
+			out := fmt.Sprint("m", random.IntN(25), random.IntN(3))
+			c.Expel(func(member string) bool { return member == out })
 		}
-	}
-	if len(c.Testimonies(bySource)) != 2 || c.Len() != limit-1 || c.Evicted() != 1000+1-(limit-1) {
-		t.Errorf("%d testimonies of two organisations, %d keys, %d evicted", len(c.Testimonies(bySource)), c.Len(), c.Evicted())
-	}
-	// A key with many reporters has a bound of its own.
-	for i := range maxMembers {
-		if err := put(fmt.Sprint("member", i), byPort, 1); err != nil {
-			t.Fatal(err)
+		if n := held(c.Collector); n > limit || n != c.room.reports || len(c.room.words) != c.Len() {
+			t.Fatalf("step %d: %d reports on %d keys held, %d on %d counted", i, n, c.Len(), c.room.reports, len(c.room.words))
 		}
-	}
-	if err := put("one more", byPort, 1); !errors.Is(err, ErrTooMany) || c.Len() != 1 {
-		t.Errorf("%v, %d keys", err, c.Len())
+		on := map[string]int{}
+		for _, members := range c.keys {
+			for _, s := range members {
+				on[s.testimony.Organisation]++
+			}
+		}
+		for organisation, h := range c.room.holders {
+			alone, shared := 0, 0
+			for _, on := range c.room.words {
+				if on[organisation] != nil && len(on) == 1 {
+					alone++
+				} else if on[organisation] != nil {
+					shared++
+				}
+			}
+			if h.reports != on[organisation] || h.reports > c.room.ranking[0].reports || h.alone.Len() != alone || h.shared.Len() != shared {
+				t.Fatalf("step %d: %s holds %d reports, want %d; %d and %d words, want %d and %d", i, organisation, h.reports, on[organisation], h.alone.Len(), h.shared.Len(), alone, shared)
+			}
+		}
 	}
 	c.Sweep(at(3600))
-	if c.Len() != 1 {
+	if c.Len() == 0 {
 		t.Error("swept what counts")
 	}
 	c.Sweep(at(3600 + 61))
-	if c.Len() != 0 || c.reports != 0 || len(c.budget.places) != 0 {
-		t.Errorf("%d keys, %d reports after all is over", c.Len(), c.reports)
+	if c.Len() != 0 || c.room.reports != 0 || len(c.room.words) != 0 || len(c.room.ranking) != 0 || len(c.room.holders) != 0 {
+		t.Errorf("%d keys, %d reports after all is over", c.Len(), c.room.reports)
+	}
+}
+
+// A key with many reporters has a bound of its own, and one organisation's
+// reports on one key are kept together.
+func TestKeyIsBounded(t *testing.T) {
+	c := bounded{NewCollector(builtin(t), 200), t}
+	for i := range maxMembers {
+		if err := c.put("o", fmt.Sprint("member", i), byPort, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.put("o", "one more", byPort, 1); !errors.Is(err, ErrTooMany) || held(c.Collector) != maxMembers {
+		t.Errorf("%v, %d reports", err, held(c.Collector))
+	}
+	if err := c.put("p", "p", bySource, 1); err != nil || held(c.Collector) != 1 {
+		t.Errorf("%v, %d reports: one organisation's take no room from another's", err, held(c.Collector))
+	}
+}
+
+// A flood in a full collector.
+func BenchmarkCollectorPutFull(b *testing.B) {
+	c := bounded{NewCollector(builtin(b), 30_000), b}
+	for i := 0; b.Loop(); i++ {
+		if err := c.put(fmt.Sprint("o", i%1000), fmt.Sprint("o", i%1000), madeUp(i%100_000), uint64(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Evidence is chosen for news only, and what was found over the federation is
+// not looked for in each organisation.
+func TestCollectorJudgesNews(t *testing.T) {
+	c := NewCollector(builtin(t), 100)
+	for _, member := range []string{"a", "b"} {
+		r, sealed := report(t, member, bySource, 1, proven(failed, 6, 0, 50))
+		if _, err := c.Put(r, Author{Organisation: member}, sealed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, news := range []bool{false, true} {
+		var asked []Scope
+		found := c.Judge(bySource, func(v Verdict) bool {
+			asked = append(asked, v.Scope)
+			return news
+		})
+		if !slices.Equal(asked, []Scope{Federation}) || (len(found) == 1) != news {
+			t.Errorf("news %v: asked about %v, found %+v", news, asked, found)
+		}
+	}
+}
+
+// However many offenders there are, the newest are proved.
+func TestSmallestProvesTheNewest(t *testing.T) {
+	rules := builtin(t)
+	var said []Testimony
+	for i := range 40 { // each with a source of its own, and one of its two neighbours'
+		tally := func(source, second int) event.Tally {
+			return of(fmt.Sprint("203.0.113.", source%40), values(proven(event.ScanPort, 5, second, second), names(fmt.Sprint("h", i), 5)...))
+		}
+		said = append(said, say(fmt.Sprintf("m%02d", i), tally(i, 60*i), tally(i+1, 60*i)))
+	}
+	v, _ := rules.JudgeRule("horizontal-scan", Federation, byPort, said)
+	set := rules.Smallest(v, said)
+	proved, ok := rules.JudgeRule("horizontal-scan", Federation, byPort, set)
+	if !ok || len(v.Offenders) != 40 || len(set) != maxGoals+1 || len(proved.Offenders) != maxGoals || !proved.Agreed.Equal(v.Agreed) {
+		t.Fatalf("%d of %d offenders proved by %d, up to %s of %s", len(proved.Offenders), len(v.Offenders), len(set), proved.Agreed, v.Agreed)
+	}
+	for _, o := range v.Offenders {
+		if v.AgreedOn(o).Before(at(60*(39-maxGoals))) == slices.Contains(proved.Offenders, o) {
+			t.Errorf("%s of %s: proved %v", o, v.AgreedOn(o), slices.Contains(proved.Offenders, o))
+		}
 	}
 }
 
@@ -278,7 +456,7 @@ func BenchmarkCollectorPutJudge(b *testing.B) {
 				if _, err := c.Put(r, Author{Organisation: r.Member}, sealed[i%n]); err != nil {
 					b.Fatal(err)
 				}
-				if found := c.Judge(bySource); i > n && len(found) == 0 {
+				if found := c.Judge(bySource, always); i > n && len(found) == 0 {
 					b.Fatal("nothing found")
 				}
 			}

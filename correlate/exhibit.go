@@ -13,7 +13,7 @@ type exhibit struct {
 	by       *Testimony
 	source   netip.Prefix // zero for the sources that found no room in the tallies
 	severity int
-	points   int
+	points   int          // for a ValueSum rule
 	values   event.Sketch // for a ValueCount rule
 }
 
@@ -44,15 +44,18 @@ func (rs Rules) exhibits(r Rule, c Condition, key event.Key, said []Testimony, a
 				continue
 			}
 			if exhibits == nil {
-				exhibits = make([]exhibit, 0, len(said[i].Tallies))
+				exhibits = make([]exhibit, 0, tallies(said[i:]))
 			}
-			e := exhibit{tally: t, by: &said[i], source: accused, severity: severity, points: points(t.Count(), severity), values: t.Values}
+			e := exhibit{tally: t, by: &said[i], source: accused, severity: severity}
 			if t.Source.IsValid() && key.Selector != event.BySource {
 				e.source = t.Source
 			}
-			worth += e.points
 			if r.Type == ValueCount {
-				worth += max(1, len(t.Values)) - e.points
+				e.values = t.Values
+				worth += max(1, len(t.Values))
+			} else {
+				e.points = points(t.Count(), severity)
+				worth += e.points
 			}
 			exhibits = append(exhibits, e)
 		}
@@ -60,12 +63,20 @@ func (rs Rules) exhibits(r Rule, c Condition, key event.Key, said []Testimony, a
 	if worth < atLeast {
 		return nil
 	}
-	if key.Selector == event.BySubnet {
+	if r.Type == ValueCount && key.Selector == event.BySubnet {
 		for i := range exhibits {
 			exhibits[i].values = sources(*exhibits[i].tally)
 		}
 	}
 	return exhibits
+}
+
+func tallies(said []Testimony) int {
+	n := 0
+	for _, t := range said {
+		n += len(t.Tallies)
+	}
+	return n
 }
 
 // sources are the distinct sources of a tally under a subnet: the named one, or
@@ -80,7 +91,9 @@ func sources(t event.Tally) event.Sketch {
 // provenBy is the part of an exhibit that is proof against source: nothing of what
 // anybody could have sent in its name, nor of what names no source.
 func (e exhibit) provenBy(source netip.Prefix) exhibit {
-	e.points = points(uint64(e.tally.Proven), e.severity)
+	if e.points > 0 {
+		e.points = points(uint64(e.tally.Proven), e.severity)
+	}
 	if e.source != source || !source.IsValid() || e.tally.Proven == 0 {
 		e.points, e.values = 0, nil
 	}

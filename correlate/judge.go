@@ -19,68 +19,6 @@ type Testimony struct {
 	Mute bool
 }
 
-// Verdict is what a rule concludes about a key.
-type Verdict struct {
-	Rule  Rule
-	Scope Scope
-	Key   event.Key
-	// Organisation is whose evidence it is, at home.
-	Organisation string
-	// Score is in the rule's unit: points, or distinct values. It is the whole
-	// evidence's, not capped by organisation as for the threshold.
-	Score   int
-	Count   uint64 // observations
-	Members []string
-	// First and Last bound the evidence that counted. Blocks and freshness are
-	// reckoned from Last, so a replay never extends a block.
-	First, Last time.Time
-	// Offenders are the sources that cross the threshold and the quorum each by
-	// itself, on evidence with proof of source. Others are shown, not blocked.
-	Offenders []netip.Prefix
-}
-
-// Episode numbers the rule's federation timespans since 1970.
-func (v Verdict) Episode() int64 {
-	return v.Last.Unix() / int64(v.Rule.Federation.Timespan/time.Second)
-}
-
-// Alert is the verdict as an alert with its evidence.
-func (v Verdict) Alert(federation string, evidence []event.Sealed) event.Alert {
-	return event.Alert{Federation: federation, Rule: v.Rule.Name, Key: v.Key, Episode: v.Episode(), Evidence: evidence, Organisation: v.Organisation}
-}
-
-// renewal is how much newer evidence must be to be told again: half of a first
-// block, so that an attacker who goes on stays blocked.
-const renewal = 5 * time.Minute
-
-// louder is how many times as much evidence must be to be told again before that:
-// each telling is a broadcast to everybody, and blocks nobody anew.
-const louder = 10
-
-// Supersedes reports whether v says enough more than an older verdict of the
-// same alert to be told again: by its evidence, never by a claimed number.
-func (v Verdict) Supersedes(old Verdict) bool { return v.gist().supersedes(old.gist()) }
-
-// gist is what of a verdict decides whether another one supersedes it.
-type gist struct {
-	scope            Scope
-	offenders, score int
-	last             int64 // Unix seconds
-}
-
-func (v Verdict) gist() gist { return gist{v.Scope, len(v.Offenders), v.Score, v.Last.Unix()} }
-
-func (g gist) supersedes(old gist) bool {
-	switch {
-	case g.scope != old.scope:
-		return g.scope == Federation
-	case g.offenders > old.offenders, g.last-old.last >= int64(renewal/time.Second):
-		return true
-	}
-	// A verdict that names fewer must not take the place of one that names more.
-	return g.offenders == old.offenders && g.score >= louder*old.score
-}
-
 // Judge applies every rule of the key's selector to the testimonies, in one
 // scope. It depends on the evidence alone, not on the order of its arrival:
 // the window is the newest one that crosses the threshold.
@@ -112,8 +50,13 @@ func (rs Rules) judge(r Rule, scope Scope, key event.Key, said []Testimony) (Ver
 	if len(exhibits) == 0 {
 		return Verdict{}, false
 	}
-	// The window slides from the newest evidence back. A tally enters when its
-	// first observation does, and leaves when its last one does.
+	// While an attack goes on, its newest window crosses.
+	newest := slices.MaxFunc(exhibits, func(a, b exhibit) int { return cmp.Compare(a.tally.Last, b.tally.Last) })
+	if w := (window{to: newest.tally.Last, span: c.seconds()}); w.crosses(r, c, exhibits) {
+		return w.verdict(r, scope, key, exhibits), true
+	}
+	// Else it slides from there back. A tally enters when its first observation
+	// does, and leaves when its last one does.
 	entering, leaving := make([]*exhibit, len(exhibits)), make([]*exhibit, len(exhibits))
 	for i := range exhibits {
 		entering[i], leaving[i] = &exhibits[i], &exhibits[i]
@@ -124,14 +67,14 @@ func (rs Rules) judge(r Rule, scope Scope, key event.Key, said []Testimony) (Ver
 	for len(leaving) > 0 {
 		w := window{to: leaving[0].tally.Last, span: c.seconds()}
 		for len(entering) > 0 && entering[0].tally.First >= w.from() {
-			s.add(entering[0].by.Organisation, entering[0].points, entering[0].values, +1)
+			s.enter(*entering[0], +1)
 			entering = entering[1:]
 		}
 		if s.crossed() {
 			return w.verdict(r, scope, key, exhibits), true
 		}
 		for len(leaving) > 0 && leaving[0].tally.Last == w.to {
-			s.add(leaving[0].by.Organisation, leaving[0].points, leaving[0].values, -1)
+			s.enter(*leaving[0], -1)
 			leaving = leaving[1:]
 		}
 	}
@@ -159,43 +102,91 @@ func (w window) from() int64 { return w.to - w.span }
 
 func (w window) holds(e exhibit) bool { return e.tally.First >= w.from() && e.tally.Last <= w.to }
 
+// crosses reports whether the evidence in the window crosses the threshold. Once it
+// does, more of it changes nothing.
+func (w window) crosses(r Rule, c Condition, exhibits []exhibit) bool {
+	s := newSum(r, c)
+	for i := range exhibits {
+		if !w.holds(exhibits[i]) {
+			continue
+		}
+		s.enter(exhibits[i], +1)
+		if s.doubled() && s.crossed() {
+			return true
+		}
+	}
+	return s.crossed()
+}
+
 func (w window) verdict(r Rule, scope Scope, key event.Key, exhibits []exhibit) Verdict {
 	v := Verdict{Rule: r, Scope: scope, Key: key}
 	if scope == Home {
 		v.Organisation = exhibits[0].by.Organisation
 	}
+	c := r.condition(scope)
 	var union event.Sketch
 	first, last := w.to, w.from()
-	suspects := map[netip.Prefix]*sum{}
-	for _, e := range exhibits {
-		if !w.holds(e) {
+	newest := latest{}
+	suspects := map[netip.Prefix]*suspect{}
+	for i := range exhibits {
+		e := &exhibits[i]
+		if !w.holds(*e) {
 			continue
 		}
 		v.Count += e.tally.Count()
 		v.Score += int(e.tally.Count()) * e.severity
-		union = union.Merge(e.values)
-		v.Members = append(v.Members, e.by.Member)
+		for _, h := range e.values {
+			union = union.Add(h)
+		}
+		if n := len(v.Members); n == 0 || v.Members[n-1] != e.by.Member {
+			v.Members = append(v.Members, e.by.Member)
+		}
 		first, last = min(first, e.tally.First), max(last, e.tally.Last)
+		newest.note(*e)
 		proven := e.provenBy(e.source)
 		if !r.Blocks || !proven.counts() {
 			continue
 		}
 		if suspects[e.source] == nil {
-			suspects[e.source] = newSum(r, r.condition(scope))
+			suspects[e.source] = &suspect{sum: newSum(r, c), newest: latest{}}
 		}
-		suspects[e.source].add(e.by.Organisation, proven.points, proven.values, +1)
+		suspects[e.source].accuse(proven)
 	}
 	if r.Type == ValueCount {
 		v.Score = union.Estimate()
 	}
-	v.First, v.Last = time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC()
+	v.First, v.Last, v.Agreed = time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC(), newest.of(c.Quorum)
 	slices.Sort(v.Members)
 	v.Members = slices.Compact(v.Members)
 	for source, s := range suspects {
-		if s.crossed() {
-			v.Offenders = append(v.Offenders, source)
+		if !s.convicted && !s.sum.crossed() {
+			continue
 		}
+		if v.agreedOn == nil {
+			v.agreedOn = make(map[netip.Prefix]time.Time)
+		}
+		agreed := s.newest.of(c.Quorum)
+		if len(v.Offenders) == 0 || agreed.After(v.Agreed) {
+			v.Agreed = agreed
+		}
+		v.Offenders, v.agreedOn[source] = append(v.Offenders, source), agreed
 	}
-	slices.SortFunc(v.Offenders, func(a, b netip.Prefix) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(v.Offenders, netip.Prefix.Compare)
 	return v
+}
+
+// suspect is a source with what is proven against it.
+type suspect struct {
+	sum       *sum // no further than to the conviction
+	newest    latest
+	convicted bool
+}
+
+func (s *suspect) accuse(e exhibit) {
+	s.newest.note(e)
+	if s.convicted {
+		return
+	}
+	s.sum.enter(e, +1)
+	s.convicted = s.sum.doubled() && s.sum.crossed()
 }

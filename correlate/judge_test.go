@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -122,11 +123,11 @@ func TestVerdict(t *testing.T) {
 	}
 	v, ok := builtin(t).JudgeRule("ssh-brute-force", Federation, bySource, said)
 	rule, _ := builtin(t).Named("ssh-brute-force")
-	want := Verdict{Rule: rule, Scope: Federation, Key: bySource, Score: 23, Count: 11, Members: []string{"a", "b"}, First: at(0), Last: at(1250)}
+	want := Verdict{Rule: rule, Scope: Federation, Key: bySource, Score: 23, Count: 11, Members: []string{"a", "b"}, First: at(0), Last: at(1250), Agreed: at(50)}
 	if !ok || !reflect.DeepEqual(v, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", ok, v, want)
 	}
-	if v.Episode() != at(1250).Unix()/3600 {
+	if v.Episode() != at(50).Unix()/3600 {
 		t.Errorf("episode %d", v.Episode())
 	}
 	alert := v.Alert("f", []event.Sealed{{Signer: "a"}})
@@ -141,6 +142,56 @@ func TestVerdict(t *testing.T) {
 	}
 	if _, ok := builtin(t).JudgeRule("no-such-rule", Federation, bySource, said); ok {
 		t.Error("a rule that does not exist judged")
+	}
+}
+
+// Fewer organisations than the quorum keep no attack alive, neither the alert on
+// it nor the block of an offender.
+func TestAgreed(t *testing.T) {
+	hosts := func(source string, second int) event.Tally {
+		return of(source, values(proven(event.ScanPort, 5, second, second), names(fmt.Sprint("h", second), 5)...))
+	}
+	for _, c := range []struct {
+		name   string
+		quorum int
+		scope  Scope
+		key    event.Key
+		said   []Testimony
+		want   int            // Agreed, in seconds
+		on     map[string]int // AgreedOn of the offenders
+	}{
+		{"the second newest of two", 2, Federation, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50)), say("b", proven(failed, 9, 0, 10))}, 10, map[string]int{"203.0.113.9": 10}},
+		{"one liar", 2, Federation, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50)), say("b", proven(failed, 9, 0, 10)), say("liar", proven(failed, 1, 3000, 3000))}, 50, map[string]int{"203.0.113.9": 50}},
+		{"a liar of two members", 2, Federation, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50)), {Organisation: "liar", Member: "x", Tallies: []event.Tally{proven(failed, 9, 3000, 3000)}},
+				{Organisation: "liar", Member: "y", Tallies: []event.Tally{proven(failed, 9, 3000, 3000)}}}, 50, map[string]int{"203.0.113.9": 50}},
+		{"two liars below a quorum of three", 3, Federation, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50)), say("b", proven(failed, 9, 0, 60)), say("liar", proven(failed, 9, 3000, 3000)), say("liar2", proven(failed, 9, 3000, 3000))}, 60, map[string]int{"203.0.113.9": 60}},
+		{"evidence that weighs nothing", 2, Federation, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50)), say("b", proven(failed, 9, 0, 60)), say("c", proven(failed, 0, 3000, 3000), proven(event.IDSHigh, 9, 3000, 3000)), say("d", proven(event.SSHLoginAccepted, 9, 3000, 3000))}, 50, map[string]int{"203.0.113.9": 50}},
+		{"what anybody could have sent", 2, Federation, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50), spoofable(failed, 9, 3000, 3000)), say("b", proven(failed, 9, 0, 60), spoofable(failed, 9, 3000, 3000))}, 50, map[string]int{"203.0.113.9": 50}},
+		{"it alone", 2, Federation, bySource,
+			[]Testimony{say("a", spoofable(failed, 9, 0, 50)), say("b", spoofable(failed, 9, 0, 60))}, 50, nil},
+		{"at home, the newest", 2, Home, bySource,
+			[]Testimony{say("a", proven(failed, 9, 0, 50), proven(failed, 1, 300, 300))}, 300, map[string]int{"203.0.113.9": 300}},
+		{"evidence against others", 2, Federation, byPort,
+			[]Testimony{say("a", hosts("203.0.113.8", 10), hosts("203.0.113.7", 3000)), say("b", hosts("203.0.113.8", 20), hosts("203.0.113.7", 3010)), say("liar", hosts("203.0.113.8", 3020))},
+			3000, map[string]int{"203.0.113.8": 20, "203.0.113.7": 3000}},
+	} {
+		v, ok := Verdict{}, false
+		for _, found := range builtin(t).WithQuorum(c.quorum).Judge(c.scope, c.key, c.said) {
+			v, ok = found, true
+		}
+		on := map[string]int{}
+		for _, o := range v.Offenders {
+			on[event.SourceValue(o)] = int(v.AgreedOn(o).Sub(start).Seconds())
+		}
+		if !ok || !v.Agreed.Equal(at(c.want)) || len(on) != len(c.on) || !maps.Equal(on, c.on) {
+			t.Errorf("%s: %v, agreed until %s and on %v, want %s and %v", c.name, ok, v.Agreed, on, at(c.want), c.on)
+		}
 	}
 }
 
@@ -261,16 +312,16 @@ func TestEvidenceAddsUpOverMembers(t *testing.T) {
 }
 
 func TestSupersedes(t *testing.T) {
-	old := Verdict{Scope: Federation, Score: 20, Last: at(0), Offenders: make([]netip.Prefix, 1)}
+	old := Verdict{Scope: Federation, Score: 20, Agreed: at(0), Offenders: make([]netip.Prefix, 1)}
 	for _, c := range []struct {
 		name   string
 		change func(*Verdict)
 		want   bool
 	}{
 		{"itself", func(*Verdict) {}, false},
-		{"much more, but not ten times", func(v *Verdict) { v.Score, v.Last = 199, at(299) }, false},
+		{"much more, but not ten times", func(v *Verdict) { v.Score, v.Agreed = 199, at(299) }, false},
 		{"ten times the score", func(v *Verdict) { v.Score = 200 }, true},
-		{"five minutes newer", func(v *Verdict) { v.Last = at(300) }, true},
+		{"five minutes newer", func(v *Verdict) { v.Agreed = at(300) }, true},
 		{"another offender", func(v *Verdict) { v.Offenders = make([]netip.Prefix, 2) }, true},
 		{"more, but an offender left out", func(v *Verdict) { v.Score, v.Offenders = 400, nil }, false},
 		{"one organisation's own", func(v *Verdict) { v.Scope, v.Score = Home, 400 }, false},

@@ -10,6 +10,7 @@ import (
 type sum struct {
 	condition     Condition
 	byValue       bool
+	entered       uint                      // exhibits, so far
 	total, voters int                       // of shares, and of organisations that have one
 	points        map[string]int            // by organisation
 	values        map[string]map[uint32]int // of an organisation: in how many tallies
@@ -25,6 +26,16 @@ func newSum(r Rule, c Condition) *sum {
 	}
 	return s
 }
+
+// enter adds an exhibit, or takes it out again (sign -1).
+func (s *sum) enter(e exhibit, sign int) {
+	s.entered++
+	s.add(e.by.Organisation, e.points, e.values, sign)
+}
+
+// doubled reports whether as many exhibits as before have been entered since it
+// was true last: a good time to look whether a growing sum has crossed.
+func (s *sum) doubled() bool { return s.entered&(s.entered-1) == 0 }
 
 // add enters a tally's worth, or takes it out again (sign -1).
 func (s *sum) add(organisation string, points int, values event.Sketch, sign int) {

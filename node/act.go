@@ -124,7 +124,7 @@ func (a *actor) act(ctx context.Context, v correlate.Verdict, id string) string 
 	reason := fmt.Sprintf("%s: score %d from %d observations at %d %s", v.Rule.Name, v.Score, v.Count, len(v.Members), plural(len(v.Members), "member"))
 	var done []string
 	for _, offender := range v.Offenders {
-		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.Last, Reason: reason, Alert: id, Local: v.Scope == correlate.Home, Hold: hold}))
+		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.AgreedOn(offender), Reason: reason, Alert: id, Local: v.Scope == correlate.Home, Hold: hold}))
 	}
 	return strings.Join(done, "; ")
 }
@@ -181,7 +181,7 @@ func (a *actor) recall(known control.Alert) {
 		return // of another policy
 	}
 	v := correlate.Verdict{Rule: rule, Scope: correlate.Scope(known.Scope), Key: known.Key, Organisation: known.Organisation,
-		Score: known.Score, Last: known.Last, Offenders: known.Offenders}
+		Score: known.Score, Last: known.Last, Agreed: known.Agreed, Offenders: known.Offenders}
 	a.book.Enter(v.Alert(a.member.Name(), nil).ID(), v)
 	if v.Scope == correlate.Home && !a.warns(v) {
 		a.own.Enter(known.ID, v)
@@ -219,7 +219,7 @@ func show(v correlate.Verdict, id string) control.Alert {
 	}
 	return control.Alert{
 		ID: id, Rule: v.Rule.Name, Title: v.Rule.Title, Level: v.Rule.Level, Scope: string(v.Scope), Organisation: v.Organisation, Key: v.Key,
-		Score: v.Score, Count: v.Count, Sensors: v.Members, First: v.First, Last: v.Last, Offenders: offenders,
+		Score: v.Score, Count: v.Count, Sensors: v.Members, First: v.First, Last: v.Last, Agreed: v.Agreed, Offenders: offenders,
 	}
 }
 

@@ -63,6 +63,24 @@ func TestAlertThatProvesItselfBlocks(t *testing.T) {
 	}
 }
 
+func TestOneOrganisationExtendsNoBlock(t *testing.T) {
+	p, a, b, liar := newParty(t), newMember(t), newMember(t), newMember(t)
+	last := time.Now().Add(-8 * time.Minute).Truncate(time.Second)
+	sealedA, sealedB := seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))
+	for _, evidence := range [][]event.Sealed{
+		{sealedA, sealedB},
+		{sealedA, sealedB, seal(t, liar, failures(liar, 1, 99, time.Now()))},
+		{sealedA, seal(t, liar, failures(liar, 2, 99, time.Now()))},
+	} {
+		if v := p.receive(t.Context(), "", encode(t, alertOf(last, evidence...))); v != broadcast.Fresh {
+			t.Errorf("verdict %v, want Fresh", v)
+		}
+		if list := p.blocks.List(time.Now()); len(list) != 1 || !list[0].Until.Equal(last.Add(10*time.Minute)) {
+			t.Errorf("blocks %+v, want one until %s", list, last.Add(10*time.Minute))
+		}
+	}
+}
+
 func TestAlertThatDoesNotProveItselfIsRefused(t *testing.T) {
 	a, b := newMember(t), newMember(t)
 	last := time.Now().Truncate(time.Second)

@@ -91,7 +91,9 @@ func (r *replay) judge(key event.Key, changed *sensor, c correlate.Change) {
 			// The attack began before it was found: all that counts towards it belongs to it.
 			begun := r.rules.Measure(v.Rule, correlate.Federation, key, said)
 			begun.Scope = v.Scope
-			running = append(running, &attack{Alert: show(begun, ""), rule: v.Rule})
+			shown := show(begun, "")
+			shown.Agreed = time.Time{} // it is of this moment, and the attack goes on
+			running = append(running, &attack{Alert: shown, rule: v.Rule})
 			i = len(running) - 1
 		}
 		running[i].found(v)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -149,20 +150,23 @@ func TestFederationOfTwo(t *testing.T) {
 	if s := b.status(); s.Block.Live != 0 {
 		t.Errorf("b blocks without approval: %+v", s.Block)
 	}
-	wait(t, "b has gathered the evidence of both", func() bool { return b.status().Counters.Collected >= 2 })
-	x, err := b.node.Load().Explain(t.Context(), netip.MustParseAddr(attacker))
+	explain := func() (control.Explanation, error) {
+		return b.node.Load().Explain(t.Context(), netip.MustParseAddr(attacker))
+	}
+	crossed := func(x control.Explanation) bool {
+		return slices.ContainsFunc(x.Rules, func(s control.Standing) bool {
+			return s.Rule == "ssh-brute-force" && s.Scope == "federation" && s.Crossed && s.Organisations == 2
+		})
+	}
+	wait(t, "b has gathered the evidence of both", func() bool { x, err := explain(); return err == nil && crossed(x) })
+	x, err := explain()
 	if err != nil || x.Waiting == nil || x.Block != nil || !strings.Contains(x.Verdict, "waits for a person (mode approve") {
 		t.Errorf("explained as %q, %v", x.Verdict, err)
-	}
-	for _, s := range x.Rules {
-		if s.Rule == "ssh-brute-force" && s.Scope == "federation" && (!s.Crossed || s.Organisations != 2) {
-			t.Errorf("standing %+v", s)
-		}
 	}
 	if blocks, err := b.node.Load().Approve(t.Context(), nil); err != nil || len(blocks) != 1 || blocks[0].State != block.Observed {
 		t.Errorf("approved %+v, %v", blocks, err)
 	}
-	if x, err = b.node.Load().Explain(t.Context(), netip.MustParseAddr(attacker)); err != nil || x.Waiting != nil || x.Block == nil {
+	if x, err = explain(); err != nil || x.Waiting != nil || x.Block == nil {
 		t.Errorf("explained as %q, %v", x.Verdict, err)
 	}
 

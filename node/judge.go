@@ -37,6 +37,7 @@ type judge struct {
 	collector *correlate.Collector
 	poorer    []event.Key     // see again
 	waiting   map[string]bool // attacks of which a replica of lower rank may raise the alert first
+	weighed   correlate.Book  // verdicts that evidence has been chosen for
 	replicas  sync.WaitGroup
 }
 
@@ -67,7 +68,9 @@ func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []
 	fresh, err := j.collector.Put(report, by, sealed)
 	var findings []correlate.Finding
 	if fresh {
-		findings = j.collector.Judge(report.Key)
+		findings = j.collector.Judge(report.Key, func(v correlate.Verdict) bool {
+			return !j.waiting[attackID(j.member.Name(), v)] && j.tellable(v) && j.weigh(v)
+		})
 	}
 	j.mu.Unlock()
 	var proof *correlate.Contradiction
@@ -103,8 +106,7 @@ func (j *judge) belongs(key event.Key, hash [32]byte, now time.Time) bool {
 // consider raises the alert of a finding, after the replicas that are nearer to
 // the key have had their time to do it.
 func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte) {
-	id := f.Alert(j.member.Name(), nil).ID()
-	if !j.book.News(id, f.Verdict) && !j.heard(id) {
+	if !j.tellable(f.Verdict) {
 		return
 	}
 	rank := j.rank(hash)
@@ -128,7 +130,7 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 		}
 		j.mu.Lock()
 		delete(j.waiting, attack)
-		findings := j.collector.Judge(f.Key) // with what has come in meanwhile
+		findings := j.collector.Judge(f.Key, j.tellable) // with what has come in meanwhile
 		j.mu.Unlock()
 		for _, f := range findings {
 			if ctx.Err() == nil {
@@ -141,11 +143,30 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 // raiseOrRepeat tells everybody of a finding, unless others have: then it tells what
 // they told once more, because they may not have told everybody.
 func (j *judge) raiseOrRepeat(ctx context.Context, f correlate.Finding) {
-	if id := f.Alert(j.member.Name(), nil).ID(); !j.book.News(id, f.Verdict) {
-		j.repeat(ctx, id)
+	if !j.untold(f.Verdict) {
+		j.repeat(ctx, f.Alert(j.member.Name(), nil).ID())
 		return
 	}
 	j.tell(ctx, f)
+}
+
+// untold reports whether a verdict says more than has been told over the overlay.
+func (j *judge) untold(v correlate.Verdict) bool {
+	return j.book.News(v.Alert(j.member.Name(), nil).ID(), v)
+}
+
+// tellable reports whether there is something to tell: a verdict that says more, or
+// what others have told of it once more.
+func (j *judge) tellable(v correlate.Verdict) bool {
+	return j.untold(v) || j.heard(v.Alert(j.member.Name(), nil).ID())
+}
+
+// weigh reports whether a verdict says more than one that evidence has been chosen
+// for. What an alert has room to prove may say less than its verdict does: that
+// must not make every report news.
+func (j *judge) weigh(v correlate.Verdict) bool {
+	news, _ := j.weighed.Enter(v.Alert(j.member.Name(), nil).ID(), v)
+	return news
 }
 
 func (j *judge) tell(ctx context.Context, f correlate.Finding) {
@@ -192,7 +213,7 @@ func (j *judge) again(ctx context.Context) {
 	j.poorer = nil
 	var findings []correlate.Finding
 	for _, key := range keys {
-		findings = append(findings, j.collector.Judge(key)...)
+		findings = append(findings, j.collector.Judge(key, j.untold)...)
 	}
 	j.mu.Unlock()
 	for _, f := range findings {

@@ -155,6 +155,28 @@ func TestCollectorsRepeatWhatOthersToldFirst(t *testing.T) {
 	}
 }
 
+// A verdict whose alert nobody takes is told once, not with every report.
+func TestVerdictIsWeighedOnce(t *testing.T) {
+	p, a, b := newParty(t), newMember(t), newMember(t)
+	last := time.Now().Add(-2 * time.Hour).Truncate(time.Second)
+	hash := hashOf(p.Open, attackerKey)
+	raised := func(want uint64, by *federation.Open, version uint64, n uint32, last time.Time) {
+		t.Helper()
+		if err := p.judge.receive(t.Context(), false, hash, encode(t, seal(t, by, failures(by, version, n, last)))); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.counters.alertsRaised.Load(); got != want {
+			t.Errorf("%d alerts raised, want %d", got, want)
+		}
+	}
+	raised(0, a, 1, 3, last)
+	raised(1, b, 1, 4, last) // stale: refused by everybody
+	for version := range uint64(5) {
+		raised(1, b, 2+version, 4, last)
+	}
+	raised(2, b, 7, 4, time.Now()) // news again
+}
+
 func must[T any](v T, ok bool) T {
 	if !ok {
 		panic("no verdict")

@@ -64,8 +64,8 @@ func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, err
 		return verdict, err
 	case verdict.Episode() != alert.Episode:
 		return verdict, fmt.Errorf("episode %d, the evidence is of %d", alert.Episode, verdict.Episode())
-	case verdict.Last.Before(now.Add(-verdict.Rule.Federation.Timespan)):
-		return verdict, fmt.Errorf("the evidence ended at %s: too old", verdict.Last)
+	case verdict.Agreed.Before(now.Add(-verdict.Rule.Federation.Timespan)):
+		return verdict, fmt.Errorf("the quorum's evidence ended at %s: too old", verdict.Agreed)
 	}
 	return verdict, nil
 }
