@@ -107,7 +107,7 @@ func (f *founders) revoke(known *federation.Member, more ...federation.Entry) ([
 
 // admit is the node's own side of becoming a member.
 func (n *Node) admit(ms federation.Membership, organisation ed25519.PrivateKey, documents [][]byte) error {
-	n.membership, n.organisation = ms, organisation
+	n.membership, n.organisation, n.enrolled = ms, organisation, time.Now()
 	if err := n.remember(); err != nil {
 		return err
 	}

@@ -37,10 +37,12 @@ type Node struct {
 	running  atomic.Pointer[node.Node] // nil: it does not run
 	cancel   context.CancelFunc
 	ended    chan error // has one value once Run has returned
+	rogue    *rogue     // runs in the place of the product
 
 	// In a closed federation:
 	membership   federation.Membership
 	organisation ed25519.PrivateKey // nil unless the node is its organisation's first
+	enrolled     time.Time
 	shelf        shelf
 	member       *federation.Member
 }
@@ -161,17 +163,22 @@ func (n *Node) leave() {
 	}
 }
 
-// wait waits until the product has ended, if it has not been waited for yet.
-func (n *Node) wait() error {
-	if n.ended == nil {
+// wait waits until the product has ended, if it has not been waited for yet, or
+// ends what runs in its place.
+func (n *Node) wait() (err error) {
+	switch {
+	case n.rogue != nil:
+		err = n.rogue.close()
+	case n.ended != nil:
+		err = <-n.ended
+	default:
 		return nil
 	}
-	err := <-n.ended
 	n.unplug()
 	if closed := n.host.Close(); err == nil {
 		err = closed
 	}
-	n.ended, n.host = nil, nil
+	n.ended, n.rogue, n.host = nil, nil, nil
 	n.running.Store(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)
