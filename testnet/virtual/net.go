@@ -79,6 +79,11 @@ func (net *Net) Add() *Node {
 // is new. In an open overlay each node is an organisation of its own anyway.
 func (net *Net) AddTo(organisation string, tier federation.Tier) *Node {
 	net.t.Helper()
+	return net.addTo(organisation, tier, seniority)
+}
+
+func (net *Net) addTo(organisation string, tier federation.Tier, ago time.Duration) *Node {
+	net.t.Helper()
 	return net.add(func(n *Node) error {
 		switch f := net.founders; {
 		case f == nil:
@@ -86,7 +91,7 @@ func (net *Net) AddTo(organisation string, tier federation.Tier) *Node {
 		case f.root == nil:
 			return f.found(n)
 		default:
-			return f.enrol(n, organisation, tier)
+			return f.enrol(n, organisation, tier, ago)
 		}
 	})
 }
