@@ -31,7 +31,9 @@ type Node struct {
 	key      crypto.PrivKey
 	id       peer.ID
 	open     *federation.Open // its membership where there is no federation
-	log      log
+	log      log              // its sshd's
+	snort    log
+	suricata log
 	host     host.Host
 	firewall *firewall
 	running  atomic.Pointer[node.Node] // nil: it does not run
@@ -85,7 +87,14 @@ func (n *Node) start() error {
 	n.firewall = &firewall{since: map[netip.Prefix]time.Time{}}
 	c := node.Config{
 		Data: n.dir, Open: n.member == nil, Member: n.member, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
-		Sources: []node.Source{{Format: "sshd", Path: "auth.log", Follow: n.log.follow}},
+		Sources: []node.Source{
+			{Format: "sshd", Path: "auth.log", Follow: n.log.follow},
+			{Format: "snort-fast", Path: "alert", Follow: n.snort.follow},
+			{Format: "suricata", Path: "eve.json", Follow: n.suricata.follow},
+		},
+	}
+	if n.net.tap != nil {
+		c.Host = n.net.tap.on(n.host)
 	}
 	var first sync.Once
 	begun := func(product *node.Node) {
