@@ -69,7 +69,7 @@ func (m *Member) due(now time.Time) (own charter, renew []papers, state uint64, 
 			renew = append(renew, p)
 		}
 	}
-	if root, ok := m.lists[Fingerprint(m.root)]; ok && own.Tier == TierAnchor {
+	if root, ok := m.lists[m.rootName]; ok && own.Tier == TierAnchor {
 		stated := m.freshness[own.Organisation]
 		if stated.Number < root.Number || now.Sub(time.Unix(stated.At, 0)) >= stateEvery {
 			state = root.Number

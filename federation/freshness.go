@@ -74,7 +74,7 @@ func (f freshness) valid(now time.Time) error {
 func (m *Member) Fresh(now time.Time) (age time.Duration, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	list, ok := m.lists[Fingerprint(m.root)]
+	list, ok := m.lists[m.rootName]
 	if !ok {
 		return 0, fmt.Errorf("no revocation list of the root has arrived yet: evidence from the network blocks nobody until it has; " +
 			"is there a connection to another member?")

@@ -29,6 +29,7 @@ type Keeper interface {
 type Member struct {
 	name         string
 	root         ed25519.PublicKey
+	rootName     string // its fingerprint
 	identity     ed25519.PrivateKey
 	id           string
 	organisation ed25519.PrivateKey // nil unless this node holds its organisation's key
@@ -76,7 +77,7 @@ func NewMember(ms Membership, identity crypto.PrivKey, organisation ed25519.Priv
 		return nil, fmt.Errorf("the organisation's key is not that of organisation %s's certificate: restore the key that belongs to it", own.by.Organisation)
 	}
 	m := &Member{
-		name: ms.Federation, root: ms.Root, identity: key, id: id, organisation: organisation, keeper: keep, save: save,
+		name: ms.Federation, root: ms.Root, rootName: Fingerprint(ms.Root), identity: key, id: id, organisation: organisation, keeper: keep, save: save,
 		membership: ms, pool: newPool(uint64(now.UnixNano())),
 		nodes: map[string]papers{}, organisations: map[string]charter{}, lists: map[string]revocations{},
 		freshness: map[string]freshness{}, faults: map[string]fault{},

@@ -122,7 +122,7 @@ func (m *Member) answer(given certificates) ([]byte, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, key := range []string{
-		documentPrefix + string(KindRevocations) + "/" + Fingerprint(m.root),
+		documentPrefix + string(KindRevocations) + "/" + m.rootName,
 		documentPrefix + string(KindPolicy) + "/",
 	} {
 		r, ok := m.pool.held[key]

@@ -27,7 +27,7 @@ func (m *Member) newest(c charter) charter {
 }
 
 func (m *Member) revokedOrganisation(c charter) (Entry, bool) {
-	return m.lists[Fingerprint(m.root)].names(c.Serial, c.keyName)
+	return m.lists[m.rootName].names(c.Serial, c.keyName)
 }
 
 // revoked says by which entry a node is out: its own, or its organisation's.
@@ -35,7 +35,7 @@ func (m *Member) revoked(p papers) (Entry, bool) {
 	if e, ok := m.revokedOrganisation(p.by); ok {
 		return e, true
 	}
-	if e, ok := m.lists[Fingerprint(m.root)].names(p.Serial, p.ID); ok {
+	if e, ok := m.lists[m.rootName].names(p.Serial, p.ID); ok {
 		return e, true
 	}
 	return m.lists[p.by.keyName].names(p.Serial, p.ID)
