@@ -26,7 +26,7 @@ func TestHostileCollectors(t *testing.T) {
 		var hostile []*Node
 		for range len(honest) * 3 / 7 {
 			hostile = append(hostile, net.Add())
-			if err := hostile[len(hostile)-1].turn(ignore); err != nil {
+			if err := hostile[len(hostile)-1].turn(&rogue{}); err != nil {
 				t.Fatal(err)
 			}
 		}

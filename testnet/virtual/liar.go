@@ -28,7 +28,7 @@ func Contradict(source string) Action {
 func visit(do func(*Node) error) Action {
 	return func(n *Node) {
 		n.net.t.Helper()
-		err := n.turn(ignore)
+		err := n.turn(&rogue{})
 		if err == nil {
 			time.Sleep(settling)
 			err = do(n)

@@ -12,34 +12,44 @@ import (
 )
 
 // rogue is what a node may run in the place of the product: the same overlay and
-// broadcast, and anything at all above them. It passes on whatever it is told.
+// broadcast, and something else above them. It passes on whatever it is told.
 type rogue struct {
+	// collect takes the reports that come to it as a collector. Nil acknowledges
+	// them, and does nothing.
+	collect overlay.Collector
+	hear    func(payload []byte) // takes what is broadcast; may be nil
+
 	*overlay.Overlay
 	broadcast *broadcast.Broadcast
 }
 
 // turn has a node that does not run take part as a rogue, until the net ends or
-// it is stopped. Collect takes the reports that come to it as a collector.
-func (n *Node) turn(collect overlay.Collector) error {
+// it is stopped.
+func (n *Node) turn(r *rogue) (err error) {
 	first := Everyone(n.net)[0]
 	if err := n.plugIn(); err != nil {
 		return err
 	}
 	// It believes everybody, and shows its certificates if it has any.
-	o, err := overlay.New(context.Background(), overlay.Config{Host: n.host, Bootstrap: []peer.AddrInfo{{ID: first.id, Addrs: first.host.Addrs()}}})
+	r.Overlay, err = overlay.New(context.Background(), overlay.Config{Host: n.host, Bootstrap: []peer.AddrInfo{{ID: first.id, Addrs: first.host.Addrs()}}})
 	if err != nil {
 		return err
 	}
-	b := broadcast.New(o, broadcast.Config{
-		Receive: func(context.Context, peer.ID, []byte) broadcast.Verdict { return broadcast.Fresh },
+	if r.collect == nil {
+		r.collect = func(context.Context, peer.ID, [32]byte, []byte) error { return nil }
+	}
+	r.broadcast = broadcast.New(r, broadcast.Config{
+		Receive: func(_ context.Context, _ peer.ID, payload []byte) broadcast.Verdict {
+			if r.hear != nil {
+				r.hear(payload)
+			}
+			return broadcast.Fresh
+		},
 	})
-	o.Handle(collect, b.Receive, nil)
-	n.rogue = &rogue{o, b}
+	r.Handle(r.collect, r.broadcast.Receive, nil)
+	n.rogue = r
 	return nil
 }
-
-// ignore is a collector that acknowledges, and does nothing.
-func ignore(context.Context, peer.ID, [32]byte, []byte) error { return nil }
 
 func (r *rogue) close() error {
 	defer r.broadcast.Close()

@@ -45,7 +45,7 @@ func TestSlander(t *testing.T) {
 			hostile = append(hostile, net.AddTo(fmt.Sprint("sybil-", i%2), federation.TierProbation))
 		}
 		for _, n := range hostile {
-			if err := n.turn(ignore); err != nil {
+			if err := n.turn(&rogue{}); err != nil {
 				t.Fatal(err)
 			}
 		}
