@@ -9,7 +9,7 @@ NODES    ?= 7
 ON       ?= auto
 PATTERN  ?= all
 
-.PHONY: help build test virtual demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
+.PHONY: help build test virtual faults demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: ## formatting, vet, all tests, then the small packages under the race dete
 
 virtual: ## overlays of up to 300 nodes, and of a day, in virtual time: some twenty minutes
 	go test -v -timeout 2h ./testnet/virtual -large
+
+faults: ## what hostile members and strangers do, in long forms, as a table: some twenty minutes
+	scripts/faults.sh
 
 demo: build ## an attack on a few nodes, caught on your screen
 	go run ./testnet/demo

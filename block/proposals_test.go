@@ -129,5 +129,6 @@ func TestHostileProposals(t *testing.T) {
 	if wrongly > 0 || refused < *proposals/4 || w.blocked < *proposals/4 {
 		t.Errorf("%d refused rightly, %d wrongly, %d blocked: the test asks too little, or the set holds too much", refused, wrongly, w.blocked)
 	}
-	t.Logf("never-block set: %d proposals, %d of them hostile; hits: target 0, measured %d", *proposals, refused, len(w.hits))
+	// make faults gathers this row.
+	t.Logf("fault | hits on the never-block set of %d proposals, %d of them hostile | 0 | %d", *proposals, refused, len(w.hits))
 }

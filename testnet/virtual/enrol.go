@@ -13,8 +13,8 @@ import (
 	"github.com/komondor/komondor/federation"
 )
 
-// seniority is for how long everybody has been a member already: in a large
-// federation who is new does not collect.
+// seniority is for how long members have been so already: in a large federation
+// who is new does not collect.
 const seniority = 48 * time.Hour
 
 // founders is what people hold who run a closed federation: the root's key, and
@@ -49,10 +49,10 @@ func (f *founders) found(n *Node) error {
 	return n.learn(list)
 }
 
-// enrol has a node redeem an invitation to an organisation, which the root
-// admits with it where it is new. The words are the real ones, and go by hand.
-func (f *founders) enrol(n *Node, organisation string, tier federation.Tier) error {
-	then := time.Now().Add(-seniority)
+// enrol has a node redeem an invitation to an organisation some time ago, which
+// the root admits with it where it is new. The words are the real ones, and go by hand.
+func (f *founders) enrol(n *Node, organisation string, tier federation.Tier, ago time.Duration) error {
+	then := time.Now().Add(-ago)
 	key, desk := ed25519.PrivateKey(nil), f.issuers[organisation]
 	offer, token, err := federation.InviteNode(organisation, time.Hour, then)
 	founds := desk == nil
@@ -107,7 +107,7 @@ func (f *founders) revoke(known *federation.Member, more ...federation.Entry) ([
 
 // admit is the node's own side of becoming a member.
 func (n *Node) admit(ms federation.Membership, organisation ed25519.PrivateKey, documents [][]byte) error {
-	n.membership, n.organisation = ms, organisation
+	n.membership, n.organisation, n.enrolled = ms, organisation, time.Now()
 	if err := n.remember(); err != nil {
 		return err
 	}

@@ -65,6 +65,28 @@ func CutOff(other int) Fact {
 	})
 }
 
+// Convict is the fact that a node knows another one to have contradicted itself.
+func Convict(other int) Fact {
+	return now("convict", func(n *Node) bool {
+		members, err := n.Product().Members()
+		if err != nil {
+			n.net.t.Errorf("members that %s knows: %v", n, err)
+		}
+		id := n.net.nodes[other].id.String()
+		return slices.ContainsFunc(members, func(m control.Member) bool { return m.ID == id && m.State == "faulty" })
+	})
+}
+
+// Certified is the fact that a node's own certificate has been renewed since the
+// net began, and holds.
+func Certified() Fact {
+	return now("have a new certificate", func(n *Node) bool {
+		const firstLasts = 7*24*time.Hour - seniority
+		until := n.Status().Federation.Until
+		return until.After(time.Now()) && until.After(n.enrolled.Add(firstLasts))
+	})
+}
+
 // Quorum is the fact that a node's rules ask for so many organisations.
 func Quorum(q int) Fact {
 	return now("ask for a larger quorum", func(n *Node) bool { return n.Status().Federation.Quorum == q })

@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -76,5 +77,70 @@ func TestPolicy(t *testing.T) {
 			}
 		}
 		net.Play("neither changes anything", Timetable{NotBefore(5*time.Second, Anyone, Not(Quorum(3)))})
+	})
+}
+
+// TestContradiction has a member tell different collectors different things.
+func TestContradiction(t *testing.T) {
+	inFederation(t, 2*time.Hour, 30, 15, func(t *testing.T, net *Net) {
+		liar := net.AddTo("liars", federation.TierMember).Number
+		net.Play("two reports of one version", Timetable{
+			At(1*time.Second, Nodes(1), AttackedBy(slandered, 3)), // 9 points, 10 with the liar's
+			At(1*time.Second, Nodes(liar), Contradict(slandered)),
+			Mostly(95, 6*time.Second, Everyone, Convict(liar)),
+			By(40*time.Second, Everyone, Convict(liar)),
+			By(40*time.Second, Everyone, CutOff(liar)),
+			At(41*time.Second, Nodes(2), AttackedBy(slandered, 3)), // 18 without the liar's
+			Never(Anyone, Block(slandered)),
+		})
+	})
+}
+
+// TestStale has the only anchor stay away for longer than its word on the root's
+// revocation list counts. The others sleep for most of that time, which changes
+// nothing and takes less of ours.
+func TestStale(t *testing.T) {
+	inFederation(t, 2*time.Hour, 5, 5, func(t *testing.T, net *Net) {
+		const hour = time.Hour
+		others := Nodes(1, 2, 3, 4)
+		net.Play("a day without an anchor", Timetable{
+			At(1*time.Minute, Everyone, Stop),
+			At(23*hour, others, Start),
+			At(23*hour+10*time.Minute, Nodes(1, 2, 3), AttackedBy(worm, 3)),
+			By(23*hour+11*time.Minute, others, Block(worm)),
+
+			By(24*hour+5*time.Minute, others, Doubt()),
+			At(24*hour+5*time.Minute, Nodes(1, 2, 3), AttackedBy(patient, 3)),
+			At(24*hour+5*time.Minute, Nodes(4), AttackedBy(slow, 4)),
+			By(24*hour+6*time.Minute, others, Wait(patient)),
+			By(24*hour+6*time.Minute, Nodes(4), Block(slow)),
+			NotBefore(24*hour+7*time.Minute, others, Block(patient)),
+
+			At(24*hour+7*time.Minute, Nodes(0), Start),
+			By(24*hour+9*time.Minute, others, Not(Doubt())),
+			At(24*hour+9*time.Minute, Nodes(1, 2, 3), AttackedBy(last, 3)),
+			By(24*hour+10*time.Minute, Everyone, Block(last)),
+		})
+	})
+}
+
+// TestRenewal goes through eight days, longer than any certificate's life. The
+// nodes are awake for a few minutes each twelve hours.
+func TestRenewal(t *testing.T) {
+	inFederation(t, 2*time.Hour, 4, 2, func(t *testing.T, net *Net) {
+		table := Timetable{NotBefore(time.Minute, Anyone, Certified())}
+		const halfDays = 16
+		for i := range halfDays {
+			noon := time.Duration(i) * 12 * time.Hour
+			table = append(table,
+				At(noon+1*time.Minute, Everyone, Stop),
+				At(noon+12*time.Hour-4*time.Minute, Nodes(0, 1, 2, 3), Start))
+		}
+		const end = halfDays * 12 * time.Hour
+		net.Play("eight days", slices.Concat(table, Timetable{
+			By(end, Everyone, Certified()),
+			At(end, Everyone, AttackedBy(worm, 3)),
+			By(end+time.Second, Everyone, Block(worm)),
+		}))
 	})
 }

@@ -34,6 +34,7 @@ type Net struct {
 	nodes []*Node
 
 	founders *founders // nil in an open overlay
+	tap      *tap      // on all hosts that are plugged in from now on; nil: none
 }
 
 // New returns an overlay of n nodes that know one another, as far as their
@@ -53,15 +54,26 @@ func NewFederation(t testing.TB, n, organisations int) *Net {
 
 func begin(t testing.TB, n int, f *founders) *Net {
 	t.Helper()
+	net := newNet(t, f)
+	net.fill(n)
+	return net
+}
+
+func newNet(t testing.TB, f *founders) *Net {
 	net := &Net{t: t, dir: t.TempDir(), wires: mocknet.New(), founders: f}
 	net.wires.SetLinkDefaults(mocknet.LinkOptions{Latency: Latency})
 	t.Cleanup(net.close)
+	return net
+}
+
+// fill starts n nodes, and waits until they know one another.
+func (net *Net) fill(n int) {
+	net.t.Helper()
 	for range n {
 		net.Add().Start()
 		time.Sleep(stagger)
 	}
 	net.settle()
-	return net
 }
 
 // Add prepares one more node, with an identity and an empty log, which does not
@@ -79,6 +91,11 @@ func (net *Net) Add() *Node {
 // is new. In an open overlay each node is an organisation of its own anyway.
 func (net *Net) AddTo(organisation string, tier federation.Tier) *Node {
 	net.t.Helper()
+	return net.addTo(organisation, tier, seniority)
+}
+
+func (net *Net) addTo(organisation string, tier federation.Tier, ago time.Duration) *Node {
+	net.t.Helper()
 	return net.add(func(n *Node) error {
 		switch f := net.founders; {
 		case f == nil:
@@ -86,7 +103,7 @@ func (net *Net) AddTo(organisation string, tier federation.Tier) *Node {
 		case f.root == nil:
 			return f.found(n)
 		default:
-			return f.enrol(n, organisation, tier)
+			return f.enrol(n, organisation, tier, ago)
 		}
 	})
 }

@@ -31,16 +31,20 @@ type Node struct {
 	key      crypto.PrivKey
 	id       peer.ID
 	open     *federation.Open // its membership where there is no federation
-	log      log
+	log      log              // its sshd's
+	snort    log
+	suricata log
 	host     host.Host
 	firewall *firewall
 	running  atomic.Pointer[node.Node] // nil: it does not run
 	cancel   context.CancelFunc
 	ended    chan error // has one value once Run has returned
+	rogue    *rogue     // runs in the place of the product
 
 	// In a closed federation:
 	membership   federation.Membership
 	organisation ed25519.PrivateKey // nil unless the node is its organisation's first
+	enrolled     time.Time
 	shelf        shelf
 	member       *federation.Member
 }
@@ -83,7 +87,14 @@ func (n *Node) start() error {
 	n.firewall = &firewall{since: map[netip.Prefix]time.Time{}}
 	c := node.Config{
 		Data: n.dir, Open: n.member == nil, Member: n.member, Bootstrap: bootstrap, Host: n.host, Block: "observe", Backend: n.firewall,
-		Sources: []node.Source{{Format: "sshd", Path: "auth.log", Follow: n.log.follow}},
+		Sources: []node.Source{
+			{Format: "sshd", Path: "auth.log", Follow: n.log.follow},
+			{Format: "snort-fast", Path: "alert", Follow: n.snort.follow},
+			{Format: "suricata", Path: "eve.json", Follow: n.suricata.follow},
+		},
+	}
+	if n.net.tap != nil {
+		c.Host = n.net.tap.on(n.host)
 	}
 	var first sync.Once
 	begun := func(product *node.Node) {
@@ -161,17 +172,22 @@ func (n *Node) leave() {
 	}
 }
 
-// wait waits until the product has ended, if it has not been waited for yet.
-func (n *Node) wait() error {
-	if n.ended == nil {
+// wait waits until the product has ended, if it has not been waited for yet, or
+// ends what runs in its place.
+func (n *Node) wait() (err error) {
+	switch {
+	case n.rogue != nil:
+		err = n.rogue.close()
+	case n.ended != nil:
+		err = <-n.ended
+	default:
 		return nil
 	}
-	err := <-n.ended
 	n.unplug()
 	if closed := n.host.Close(); err == nil {
 		err = closed
 	}
-	n.ended, n.host = nil, nil
+	n.ended, n.rogue, n.host = nil, nil, nil
 	n.running.Store(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)

@@ -181,7 +181,7 @@ func TestHalfCrashes(t *testing.T) {
 // TestMidnight has an attack go on while the salt of the day changes, and with
 // it the collectors. The last evidence comes before anybody tells the old again.
 func TestMidnight(t *testing.T) {
-	inBubble(t, 24*time.Hour-90*time.Second, 12, func(t *testing.T, net *Net) {
+	midnight := func(t *testing.T, net *Net) {
 		net.Play("an attack across midnight", Timetable{
 			At(60*time.Second, Nodes(0, 1, 2), AttackedBy(worm, 2)), // 18 points, at 23:59:34
 			NotBefore(90*time.Second, Anyone, Block(worm)),
@@ -189,5 +189,8 @@ func TestMidnight(t *testing.T) {
 			By(91*time.Second, Everyone, Block(worm)),
 		})
 		healthy(t, net)
-	})
+	}
+	const start = 24*time.Hour - 90*time.Second
+	t.Run("open", func(t *testing.T) { inBubble(t, start, 12, midnight) })
+	t.Run("federation", func(t *testing.T) { inFederation(t, start, 12, 6, midnight) })
 }

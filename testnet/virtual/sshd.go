@@ -9,9 +9,8 @@ import (
 	"github.com/komondor/komondor/probe/follow"
 )
 
-// log is the auth.log of a node, to which its sshd appends and which the product
-// follows. As a file does, it outlives the product: reading goes on where it
-// ended.
+// log is a log of a node, to which its sshd or an IDS appends and which the product
+// follows. As a file does, it outlives the product: reading goes on where it ended.
 type log struct {
 	mu    sync.Mutex
 	lines []string
@@ -54,8 +53,20 @@ func (l *log) connection(messages ...string) {
 	l.pid++
 	now := time.Now().Format("2006-01-02T15:04:05.000000Z07:00")
 	for _, m := range messages {
-		l.lines = append(l.lines, fmt.Sprintf("%s host sshd[%d]: %s", now, 1000+l.pid, m))
+		l.append(fmt.Sprintf("%s host sshd[%d]: %s", now, 1000+l.pid, m))
 	}
+}
+
+// write appends a line as it is.
+func (l *log) write(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.append(line)
+}
+
+// append is called with the lock held.
+func (l *log) append(line string) {
+	l.lines = append(l.lines, line)
 	if l.grown != nil {
 		close(l.grown)
 		l.grown = nil
