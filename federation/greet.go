@@ -64,6 +64,25 @@ func (m *Member) Meet(now time.Time, from string, said []byte) error {
 	return nil
 }
 
+// Introduction is what others should hear of a node that has come or is back: its
+// chain, and its organisation's statement of freshness where it makes those. What
+// it made while it was alone nobody has heard.
+func (m *Member) Introduction() [][]byte {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	keys := []string{documentPrefix + string(KindChain) + "/" + m.id}
+	if m.organisation != nil {
+		keys = append(keys, documentPrefix+string(KindFreshness)+"/"+m.nodes[m.id].Node.Organisation)
+	}
+	var documents [][]byte
+	for _, key := range keys {
+		if r, ok := m.pool.held[key]; ok {
+			documents = append(documents, r.document)
+		}
+	}
+	return documents
+}
+
 // Chain returns the newest chain of a node, as a document.
 func (m *Member) Chain(id string) (document []byte, ok bool) {
 	m.mu.RLock()

@@ -61,8 +61,8 @@ func (r *registrar) run(ctx context.Context) error {
 			every = pullEvery
 			if !introduced {
 				introduced = true
-				if own, ok := r.member.Chain(r.member.Member()); ok {
-					r.spread(ctx, own)
+				for _, document := range r.member.Introduction() {
+					r.spread(ctx, document)
 				}
 			}
 		}
