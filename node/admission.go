@@ -26,3 +26,12 @@ func (a admission) Admitted(p peer.ID) bool { return a.member.Admitted(time.Now(
 func (a admission) Standing(p peer.ID) (organisation string, collects bool) {
 	return a.member.Standing(time.Now(), p.String())
 }
+
+// doubt is why evidence of others must not block by itself: a revocation may
+// have been missed.
+func (r *registrar) doubt(now time.Time) string {
+	if _, err := r.member.Fresh(now); err != nil {
+		return err.Error()
+	}
+	return ""
+}

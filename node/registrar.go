@@ -70,18 +70,26 @@ const maxPage = 48 << 10
 
 // run asks, renews and looks who is out, until ctx ends.
 func (r *registrar) run(ctx context.Context) error {
-	every, introduced := pullFirst, false
+	every, alone := pullFirst, true
+	var untold [][]byte // signed while there was nobody to tell
 	for {
-		if r.pullAny(ctx) {
-			every = pullEvery
-			if !introduced {
-				introduced = true
+		met := r.pullAny(ctx)
+		issued := r.issue(ctx, time.Now())
+		if met {
+			if every = pullEvery; alone {
+				alone = false
 				if own, ok := r.member.Chain(r.member.Member()); ok {
-					r.spread(ctx, own)
+					untold = append(untold, own)
 				}
 			}
+			issued, untold = append(untold, issued...), nil
+		} else if alone {
+			untold = append(untold, issued...)
+			issued, untold = nil, untold[max(0, len(untold)-maxUntold):]
 		}
-		r.issue(ctx, time.Now())
+		for _, document := range issued {
+			r.spread(ctx, document)
+		}
 		r.member.Sweep(time.Now())
 		r.expired()
 		select {
@@ -92,9 +100,12 @@ func (r *registrar) run(ctx context.Context) error {
 	}
 }
 
-// issue spreads what this node, as its organisation's issuer, has to sign now. A
+// maxUntold bounds what is kept of that; the newest counts.
+const maxUntold = 16
+
+// issue returns what this node, as its organisation's issuer, has to sign now. A
 // node that does not answer is not renewed: it may be gone for good.
-func (r *registrar) issue(ctx context.Context, now time.Time) {
+func (r *registrar) issue(ctx context.Context, now time.Time) [][]byte {
 	alive := func(member string) bool {
 		id, err := peer.Decode(member)
 		return err == nil && r.pull(ctx, id) == nil
@@ -103,9 +114,7 @@ func (r *registrar) issue(ctx context.Context, now time.Time) {
 	if err != nil {
 		r.log.Error("certificates not renewed", "error", err)
 	}
-	for _, document := range documents {
-		r.spread(ctx, document)
-	}
+	return documents
 }
 
 // take enters a document that came by broadcast.
@@ -217,13 +226,4 @@ func (r *registrar) answer(_ context.Context, _ peer.ID, request []byte) ([]byte
 	}
 	documents, next := r.member.After(q.After, maxPage)
 	return event.Encode(page{r.epoch, next, documents})
-}
-
-// doubt is why evidence of others must not block by itself: a revocation may
-// have been missed.
-func (r *registrar) doubt(now time.Time) string {
-	if _, err := r.member.Fresh(now); err != nil {
-		return err.Error()
-	}
-	return ""
 }
