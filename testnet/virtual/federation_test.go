@@ -33,8 +33,8 @@ func TestTwoOrganisations(t *testing.T) {
 // TestFleet has the nodes of one organisation see an attack that nobody else
 // sees: they protect one another, and warn the others.
 func TestFleet(t *testing.T) {
-	inFederation(t, 2*time.Hour, 30, 10, func(t *testing.T, net *Net) {
-		fleet := Nodes(3, 13, 23)
+	inFederation(t, 2*time.Hour, 18, 6, func(t *testing.T, net *Net) {
+		fleet := Nodes(3, 9, 15)
 		net.Play("three hosts of one owner are attacked", Timetable{
 			At(1*time.Second, fleet, AttackedBy(worm, 1)), // 9 points
 			NotBefore(2*time.Second, Anyone, Block(worm)),
