@@ -10,12 +10,13 @@ import (
 	"github.com/komondor/komondor/federation"
 )
 
-// TestSlander has one hostile organisation and Sybils, which are nodes of
-// organisations on probation, all swear that they have seen innocents attack.
-// Some honest node has seen each innocent once, too. A second hostile organisation
-// is what it would take, and takes: so the test can fail.
+// TestSlander has, of a hundred nodes and 25 organisations, one hostile
+// organisation and fifty Sybils, which are nodes of organisations on probation,
+// all swear that they have seen innocents attack. Some honest node has seen each
+// innocent once, too. A second hostile organisation is what it would take, and
+// takes: so the test can fail.
 func TestSlander(t *testing.T) {
-	inFederation(t, 2*time.Hour, long(30, 100), 25, func(t *testing.T, net *Net) {
+	inFederation(t, 2*time.Hour, long(20, 46), 22, func(t *testing.T, net *Net) {
 		honest := Everyone(net)
 		var hostile []*Node
 		for range 4 {

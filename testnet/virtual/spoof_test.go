@@ -12,7 +12,7 @@ import (
 // two nodes, and so fast that memory has to do without most of them.
 func TestSpoofed(t *testing.T) {
 	inFederation(t, 2*time.Hour, 4, 4, func(t *testing.T, net *Net) {
-		packets := long(20_000, 1_000_000)
+		packets := long(5_000, 1_000_000)
 		before, written := heap(), uint64(0)
 		var most uint64
 		const atOnce = 1000
