@@ -58,7 +58,7 @@ func (p Policy) duration(proposal Proposal, repeats int) time.Duration {
 		return proposal.Duration
 	}
 	longest := p.Max
-	if proposal.Local {
+	if proposal.Local || proposal.Fleet {
 		longest = p.MaxLocal
 	}
 	d := p.First

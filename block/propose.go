@@ -17,8 +17,9 @@ type Proposal struct {
 	Reason   string // for people
 	Alert    string // the alert's id, if one asks
 	// Local says that this host saw the evidence itself: see Policy.MaxLocal
-	// and Policy.Network.
-	Local bool
+	// and Policy.Network. Fleet says that hosts of the same owner did: it acts
+	// alike, and can be withdrawn with the host that said so.
+	Local, Fleet bool
 	// Manual is a person's wish: it may be wider than the policy, ignores the
 	// caps, and lasts exactly Duration from now. The never-block set holds.
 	Manual bool
@@ -30,7 +31,7 @@ type Proposal struct {
 }
 
 // others says that the proposal rests on others' evidence alone.
-func (p Proposal) others() bool { return !p.Local && !p.Manual }
+func (p Proposal) others() bool { return !p.Local && !p.Fleet && !p.Manual }
 
 // Decision tells what became of a proposal.
 type Decision struct {

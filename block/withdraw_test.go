@@ -101,3 +101,20 @@ func TestWithdrawWhatWaits(t *testing.T) {
 		t.Errorf("good evidence must ask again: %s", f.states())
 	}
 }
+
+// What other hosts of the same owner have seen blocks as what this one sees, also
+// where others' evidence waits; and falls when that host turns out to be bad.
+func TestFleetsEvidenceActsAndIsWithdrawn(t *testing.T) {
+	policy := DefaultPolicy()
+	policy.Network = Approve
+	f := newFixture(t)
+	f.crash(policy)
+	f.propose(Proposal{Prefix: attackerPrefix, Evidence: f.now, Alert: "stolen", Fleet: true, Hold: "in doubt"})
+	if f.blocked(attacker) == 0 {
+		t.Fatal("not blocked")
+	}
+	f.withdrawn([]string{attacker}, "stolen")
+	if f.blocked(attacker) != 0 {
+		t.Error("blocked for a host that is out")
+	}
+}

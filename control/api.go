@@ -89,10 +89,10 @@ type Federation struct {
 type Member struct {
 	ID           string    `json:"id"`
 	Organisation string    `json:"organisation"`
-	Tier         string    `json:"tier"`   // of the organisation: anchor, member or probation
-	Votes        bool      `json:"votes"`  // whether its evidence counts for others
-	Issuer       bool      `json:"issuer"` // holds its organisation's key
-	Serial       uint64    `json:"serial"` // of its certificate
+	Tier         string    `json:"tier"`          // of the organisation: anchor, member or probation
+	Votes        bool      `json:"votes"`         // whether its evidence counts for others
+	Issuer       bool      `json:"issuer"`        // holds its organisation's key
+	Serial       uint64    `json:"serial,string"` // of its certificate: more than a script's number holds
 	Since        time.Time `json:"since"`
 	Until        time.Time `json:"until"` // when its certificate ends
 	State        string    `json:"state"` // valid, revoked, expired or faulty
@@ -231,10 +231,13 @@ type Evidence struct {
 
 // Standing is how far evidence is from a rule's threshold.
 type Standing struct {
-	Rule      string `json:"rule"`
-	Scope     string `json:"scope"`
-	Score     int    `json:"score"`
-	Threshold int    `json:"threshold"`
+	Rule  string `json:"rule"`
+	Scope string `json:"scope"`
+	Score int    `json:"score"` // of all that was seen
+	// Counted is what of it counts for the threshold: none of an organisation's for
+	// more than its share.
+	Counted   int `json:"counted"`
+	Threshold int `json:"threshold"`
 	// Organisations are those whose evidence it is; the quorum counts them.
 	Organisations int  `json:"organisations"`
 	Quorum        int  `json:"quorum"`
@@ -243,6 +246,7 @@ type Standing struct {
 
 // Testimony is what one member has reported.
 type Testimony struct {
-	Member string     `json:"member"`
-	Kinds  []Evidence `json:"kinds"`
+	Member       string     `json:"member"`
+	Organisation string     `json:"organisation"`
+	Kinds        []Evidence `json:"kinds"`
 }

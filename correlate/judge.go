@@ -93,6 +93,26 @@ func (rs Rules) Measure(r Rule, scope Scope, key event.Key, said []Testimony) Ve
 	return window{to: newest.tally.Last, span: c.seconds()}.verdict(r, scope, key, exhibits)
 }
 
+// Counted is what the evidence in the newest window counts for a rule's threshold:
+// nobody's for more than its share, and nobody's without a vote over the federation.
+func (rs Rules) Counted(r Rule, scope Scope, key event.Key, said []Testimony) int {
+	if scope == Federation {
+		said = slices.DeleteFunc(slices.Clone(said), func(t Testimony) bool { return t.Mute })
+	}
+	newest := rs.Measure(r, scope, key, said)
+	c := r.condition(scope)
+	w, s := window{to: newest.Last.Unix(), span: c.seconds()}, newSum(r, c)
+	for _, e := range rs.exhibits(r, c, key, said, 0) {
+		if w.holds(e) {
+			s.add(e.by.Organisation, e.points, e.values, +1)
+		}
+	}
+	if s.byValue {
+		return s.credited()
+	}
+	return s.total
+}
+
 // window is one position of a rule's timespan over the evidence, in Unix
 // seconds. A tally counts when all of it lies inside: what is uncertain at the
 // edge, at most one slot, is left out rather than held against somebody.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,11 +121,11 @@ func (a *actor) act(ctx context.Context, v correlate.Verdict, id string) string 
 	case len(v.Offenders) == 0:
 		return "informed: no source is proven"
 	}
-	hold := a.hold(v)
+	hold, local := a.hold(v), v.Scope == correlate.Home && slices.Equal(v.Members, []string{a.member.Member()})
 	reason := fmt.Sprintf("%s: score %d from %d observations at %d %s", v.Rule.Name, v.Score, v.Count, len(v.Members), plural(len(v.Members), "member"))
 	var done []string
 	for _, offender := range v.Offenders {
-		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.AgreedOn(offender), Reason: reason, Alert: id, Local: v.Scope == correlate.Home, Hold: hold}))
+		done = append(done, a.propose(ctx, block.Proposal{Prefix: offender, Evidence: v.AgreedOn(offender), Reason: reason, Alert: id, Local: local, Fleet: v.Scope == correlate.Home && !local, Hold: hold}))
 	}
 	return strings.Join(done, "; ")
 }

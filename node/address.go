@@ -31,7 +31,9 @@ func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanatio
 	x.Own = summarise(own)
 	_, said := n.judge.gathered(x.Key)
 	for _, t := range said {
-		x.Gathered = append(x.Gathered, control.Testimony{Member: t.Member, Kinds: summarise(t.Tallies)})
+		if t.Member != n.member.Member() { // what this node says is in Own, as it is now
+			x.Gathered = append(x.Gathered, control.Testimony{Member: t.Member, Organisation: t.Organisation, Kinds: summarise(t.Tallies)})
+		}
 	}
 	for _, r := range n.rules.All() {
 		if r.GroupBy == event.BySource {
@@ -76,6 +78,7 @@ func (n *Node) standing(r correlate.Rule, scope correlate.Scope, key event.Key, 
 		organisations[n.member.Organisation(m)] = true
 	}
 	s.Score, s.Organisations = measured.Score, len(organisations)
+	s.Counted = n.rules.Counted(r, scope, key, said)
 	_, s.Crossed = n.rules.JudgeRule(r.Name, scope, key, said)
 	return s
 }

@@ -98,7 +98,8 @@ const (
 	replicaDelay = 100 * time.Millisecond // a replica waits its rank times this
 )
 
-func (c *Config) check() error {
+// Check says what is wrong with the configuration, all of it, before anything is done.
+func (c *Config) Check() error {
 	var errs []error
 	if c.Data == "" {
 		errs = append(errs, errors.New("no data directory: say --data DIR"))
@@ -107,7 +108,18 @@ func (c *Config) check() error {
 		errs = append(errs, fmt.Errorf("block mode %q: want nft or observe", c.Block))
 	}
 	if c.Network == "" {
-		c.Network = "auto"
+		c.Network = string(block.Auto)
+	}
+	if _, err := block.ParseMode(c.Network); err != nil {
+		errs = append(errs, fmt.Errorf("--network: %w", err))
+	}
+	if c.Quorum < 0 {
+		errs = append(errs, fmt.Errorf("quorum %d: want 1 or more, or 0 for the policy's own", c.Quorum))
+	}
+	for what, texts := range map[string][]string{"listen": c.Listen, "announced": c.Announce} {
+		if _, err := multiaddrs(what, texts); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	seen := map[string]bool{}
 	for i := range c.Sources {

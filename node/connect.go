@@ -49,6 +49,9 @@ func (n *Node) startBlocking(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := n.store.Kernel.Put(tableKey, []byte(n.config.Table)); err != nil {
+			return err
+		}
 		if backend, err = block.NewFirewall(block.Options{Table: n.config.Table, OverlayPorts: ports}); err != nil {
 			return err
 		}

@@ -29,7 +29,11 @@ func (n *Node) federationStatus(now time.Time) control.Federation {
 	f.Organisations, f.Voting, f.Members = s.Organisations, s.Voting, s.Members
 	f.Withstands, f.Weak, f.Safety = s.Withstands, s.Weak, s.Sentence
 	f.Policy = n.federation.Policy().Version
-	f.Warning = n.registrar.doubt(now)
+	if f.Warning = n.registrar.doubt(now); f.Warning == "" && s.Members > 1 && now.Sub(n.started) > alone {
+		if connected, _ := n.overlay.Peers(); connected == 0 {
+			f.Warning = "no other member is connected: look there whether this node is out (`komondor member list`), and whether it can be reached"
+		}
+	}
 	for _, m := range n.federation.Members(now) {
 		if m.ID == n.member.Member() {
 			f.Until = time.Unix(m.NotAfter, 0).UTC()
@@ -37,6 +41,10 @@ func (n *Node) federationStatus(now time.Time) control.Federation {
 	}
 	return f
 }
+
+// alone is after how long a member that has met nobody is told so. Who has been put
+// out is not told of it: nobody speaks with him.
+const alone = 30 * time.Second
 
 // Members lists the federation's nodes.
 func (n *Node) Members() ([]control.Member, error) {

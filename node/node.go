@@ -75,7 +75,7 @@ type Node struct {
 // socket, and again each time that the node has begun anew because the
 // federation has a new policy.
 func Run(ctx context.Context, c Config, ready func(*Node)) error {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	for _, s := range c.Sources {

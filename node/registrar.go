@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	pullEvery = time.Minute // as often as a neighbour is asked for news of the federation
-	pullFirst = time.Second // until one has answered
+	pullEvery = time.Minute     // as often as a neighbour is asked for news of the federation
+	pullFirst = time.Second     // until one has answered
+	settling  = 5 * time.Second // from then on, until a table holds enough to tell all of something
 )
 
 // registrar keeps this node's picture of its federation: who is a member, who is
@@ -51,22 +52,27 @@ type neighbours interface {
 
 // run asks, renews and looks who is out, until ctx ends.
 func (r *registrar) run(ctx context.Context) error {
-	every, introduced, doubted := pullFirst, false, ""
+	every, answered, doubted := pullFirst, 0, ""
 	for {
 		if doubt := r.doubt(time.Now()); doubt != doubted {
 			r.say(doubt)
 			doubted = doubt
 		}
+		issued := r.issue(ctx, time.Now())
 		if r.pullAny(ctx) {
-			every = pullEvery
-			if !introduced {
-				introduced = true
-				for _, document := range r.member.Introduction() {
-					r.spread(ctx, document)
-				}
+			switch answered++; answered {
+			case 1:
+				every = settling
+			case 2:
+				every = pullEvery
+				issued = r.member.Introduction()
 			}
 		}
-		r.issue(ctx, time.Now())
+		if answered > 1 { // before, few would hear of it; Introduction has it
+			for _, document := range issued {
+				r.spread(ctx, document)
+			}
+		}
 		r.member.Sweep(time.Now())
 		r.expired()
 		select {
@@ -86,9 +92,8 @@ func (r *registrar) say(doubt string) {
 	r.log.Warn("evidence of others causes no blocks by itself", "why", doubt)
 }
 
-// issue spreads what this node, as its organisation's issuer, has to sign now. A
-// node that does not answer is not renewed: it may be gone for good.
-func (r *registrar) issue(ctx context.Context, now time.Time) {
+// issue signs what this node, as its organisation's issuer, has to sign now.
+func (r *registrar) issue(ctx context.Context, now time.Time) [][]byte {
 	alive := func(member string) bool {
 		id, err := peer.Decode(member)
 		ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
@@ -99,9 +104,7 @@ func (r *registrar) issue(ctx context.Context, now time.Time) {
 	if err != nil {
 		r.log.Error("certificates not renewed", "error", err)
 	}
-	for _, document := range documents {
-		r.spread(ctx, document)
-	}
+	return documents
 }
 
 // take enters a document that came by broadcast.

@@ -48,6 +48,8 @@ type Store struct {
 	Peers  *Table // peer ID → record; at most MaxPeers: ErrFull beyond
 	// Federation holds its documents and the invitations to be redeemed here.
 	Federation *Table
+	// Kernel holds what was made in the kernel, for who cleans up without a node.
+	Kernel *Table
 
 	db   *bbolt.DB
 	path string
@@ -84,6 +86,7 @@ func Open(path string) (*Store, error) {
 	s.Allow = &Table{store: s, name: []byte("allow")}
 	s.Peers = &Table{store: s, name: []byte("peers"), limit: MaxPeers}
 	s.Federation = &Table{store: s, name: []byte("federation")}
+	s.Kernel = &Table{store: s, name: []byte("kernel")}
 	err := guard(func() (err error) {
 		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
@@ -166,7 +169,7 @@ func (s *Store) prepare() error {
 
 func (s *Store) buckets() [][]byte {
 	return [][]byte{metaBucket, eventsBucket, positionsBucket, alertsBucket, alertTimesBucket,
-		s.Blocks.name, s.Allow.name, s.Peers.name, s.Federation.name}
+		s.Blocks.name, s.Allow.name, s.Peers.name, s.Federation.name, s.Kernel.name}
 }
 
 // mapSize is the address space to reserve: growing beyond it has to wait for

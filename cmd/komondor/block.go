@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -91,8 +92,12 @@ func newBlockFlush() *cobra.Command {
 			done := "the node goes on"
 			ended, err := at.client().FlushBlocks(cmd.Context())
 			if errors.Is(err, control.ErrNoNode) {
-				ended, err = node.Flush(filepath.Join(at.data, "komondor.db"), tableName)
-				done = "no node runs here, and table inet " + tableName + " is not in the kernel any more"
+				path, table := filepath.Join(at.data, "komondor.db"), ""
+				ended, table, err = node.Flush(path, tableName)
+				done = "no node runs here, and table inet " + table + " is not in the kernel any more"
+				if _, missing := os.Stat(path); missing != nil {
+					done += "; no node has kept blocks in " + at.data
+				}
 			}
 			if err != nil {
 				return err
@@ -105,7 +110,7 @@ func newBlockFlush() *cobra.Command {
 	}
 	at.register(cmd)
 	p.register(cmd)
-	cmd.Flags().StringVar(&tableName, "table", "komondor", "the nftables `table` that the node used")
+	cmd.Flags().StringVar(&tableName, "table", "", "the nftables `table` (default: the one that the node used last, or komondor)")
 	return cmd
 }
 

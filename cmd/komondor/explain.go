@@ -65,7 +65,7 @@ func printLine(w io.Writer, x node.Line) error {
 
 func printAddress(w io.Writer, x control.Explanation) error {
 	fmt.Fprintf(w, "%s  %s\n", bold(w, x.Address.String()), printable(x.Verdict))
-	if x.Never != "" {
+	if x.Never != "" && !strings.Contains(x.Verdict, x.Never) {
 		fmt.Fprintf(w, "never blocked: %s\n", x.Never)
 	}
 	if x.Waiting != nil {
@@ -79,7 +79,7 @@ func printAddress(w io.Writer, x control.Explanation) error {
 	}
 	add("this node", x.Own)
 	for _, t := range x.Gathered {
-		add(t.Member, t.Kinds)
+		add(t.Organisation+", "+t.Member, t.Kinds)
 	}
 	if len(rows) > 0 {
 		fmt.Fprintln(w)
@@ -93,7 +93,11 @@ func printAddress(w io.Writer, x control.Explanation) error {
 		if s.Crossed {
 			state = "CROSSED"
 		}
-		rows = append(rows, []string{s.Rule, s.Scope, fmt.Sprintf("%d of %d", s.Score, s.Threshold), fmt.Sprintf("%d of %d", s.Organisations, s.Quorum), state})
+		score := fmt.Sprintf("%d of %d", s.Counted, s.Threshold)
+		if s.Score > s.Counted && s.Counted < s.Threshold {
+			score += fmt.Sprintf(" (%d seen)", s.Score)
+		}
+		rows = append(rows, []string{s.Rule, s.Scope, score, fmt.Sprintf("%d of %d", s.Organisations, s.Quorum), state})
 	}
 	fmt.Fprintln(w)
 	if err := table(w, bold(w, "RULE")+"\tSCOPE\tSCORE\tORGANISATIONS\t", rows); err != nil {

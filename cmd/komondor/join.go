@@ -125,6 +125,9 @@ func join(ctx context.Context, cmd *cobra.Command, c node.Config) error {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Not root, so nothing is blocked: blocks are observed only. Run as root, or say --block nft with CAP_NET_ADMIN.")
 		}
 	}
+	if err := c.Check(); err != nil {
+		return usageError{err}
+	}
 	return node.Run(ctx, c, func(n *node.Node) { greet(cmd.ErrOrStderr(), n.Status()) })
 }
 

@@ -85,9 +85,7 @@ NO_COLOR is respected. Every command that answers has --json.`,
 	})
 	root.AddCommand(newJoin(), newInit(), newInvite(), newMember(), newPolicy(), newStatus(), newAlerts(), newBlocks(),
 		newBlock(), newApprove(), newReject(), newAllow(), newExplain(), newParse(), newReplay(), newVersion())
-	for _, c := range root.Commands() {
-		checkArgs(c)
-	}
+	checkArgs(root)
 	root.InitDefaultCompletionCmd()
 	return root
 }

@@ -38,6 +38,9 @@ lasts a year, and must be renewed before.`,
 				return err
 			}
 			now := time.Now()
+			if err := notRevoked(cmd.Context(), client, root, old.Certificate); err != nil {
+				return err
+			}
 			document, err := federation.RenewOrganisation(root, old.Certificate, terms, now)
 			if err != nil {
 				return err

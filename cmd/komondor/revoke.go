@@ -148,3 +148,23 @@ func revokeOwn(ctx context.Context, at *place, k *keys, f control.Federation, li
 	}
 	return list, client.Submit(ctx, document)
 }
+
+// notRevoked refuses an organisation whose key the root has put out: a new
+// certificate for the same key would be worth nothing.
+func notRevoked(ctx context.Context, client *control.Client, root ed25519.PrivateKey, certificate federation.Organisation) error {
+	var lists []federation.IssuedList
+	if err := client.Revocations(ctx, &lists); err != nil {
+		return err
+	}
+	list, _ := federation.Latest(lists, public(root))
+	entry, err := federation.RevokeOrganisation(public(root), certificate, "", time.Now())
+	if err != nil {
+		return err
+	}
+	for _, e := range list.Entries {
+		if e.Key == entry.Key {
+			return fmt.Errorf("%s was revoked on %s (%s), and its key with it: invite it anew, so that it makes another", e.What, time.Unix(e.At, 0).UTC().Format(time.DateOnly), e.Reason)
+		}
+	}
+	return nil
+}
