@@ -3,6 +3,8 @@ package block
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 )
 
 // Keeper remembers blocks over restarts. The Manager never makes two calls at
@@ -76,3 +78,53 @@ const wishKey = "wish "
 
 func (r *record) key() string { return r.Prefix.String() }
 func (w *wish) key() string   { return wishKey + w.Prefix.String() }
+
+// kept reads what Manager.Keep wrote: a record or a wish, or neither where that
+// is not what it is.
+func kept(key string, value []byte) (*record, *wish) {
+	sound := func(b Block, key string) bool {
+		p, err := canonical(b.Prefix)
+		return err == nil && p == b.Prefix && p.String() == key && b.Repeats >= 0
+	}
+	if prefix, ok := strings.CutPrefix(key, wishKey); ok {
+		var w wish
+		if json.Unmarshal(value, &w) == nil && sound(w.Block, prefix) && (w.State == Waiting || w.State == Observed) {
+			return nil, &w
+		}
+		return nil, nil
+	}
+	var r record
+	if json.Unmarshal(value, &r) == nil && sound(r.Block, key) {
+		return &r, nil
+	}
+	return nil, nil
+}
+
+// EndKept ends the live blocks that a keeper holds and rejects what waits, as
+// Manager.Flush does, where no Manager runs: a restart will not bring them back.
+// It returns how many blocks there were, and whether any was in the kernel.
+func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
+	batch := make(map[string][]byte)
+	err = k.Each(func(key string, value []byte) error {
+		var changed any
+		switch r, w := kept(key, value); {
+		case w != nil && w.open(now):
+			w.Rejected = now.UTC()
+			changed = w
+		case r != nil && r.live(now):
+			ended++
+			enforced = enforced || r.State == Blocked
+			r.Until, r.Removed = now.UTC(), true
+			changed = r
+		default:
+			return nil // what cannot be read is counted by Restore
+		}
+		data, err := json.Marshal(changed)
+		batch[key] = data
+		return err
+	})
+	if err == nil && len(batch) > 0 {
+		err = k.Put(batch)
+	}
+	return ended, enforced, err
+}

@@ -2,12 +2,10 @@ package block
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -48,56 +46,6 @@ func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// kept reads what Manager.Keep wrote: a record or a wish, or neither where that
-// is not what it is.
-func kept(key string, value []byte) (*record, *wish) {
-	sound := func(b Block, key string) bool {
-		p, err := canonical(b.Prefix)
-		return err == nil && p == b.Prefix && p.String() == key && b.Repeats >= 0
-	}
-	if prefix, ok := strings.CutPrefix(key, wishKey); ok {
-		var w wish
-		if json.Unmarshal(value, &w) == nil && sound(w.Block, prefix) && (w.State == Waiting || w.State == Observed) {
-			return nil, &w
-		}
-		return nil, nil
-	}
-	var r record
-	if json.Unmarshal(value, &r) == nil && sound(r.Block, key) {
-		return &r, nil
-	}
-	return nil, nil
-}
-
-// EndKept ends the live blocks that a keeper holds and rejects what waits, as
-// Manager.Flush does, where no Manager runs: a restart will not bring them back.
-// It returns how many blocks there were, and whether any was in the kernel.
-func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
-	batch := make(map[string][]byte)
-	err = k.Each(func(key string, value []byte) error {
-		var changed any
-		switch r, w := kept(key, value); {
-		case w != nil && w.open(now):
-			w.Rejected = now.UTC()
-			changed = w
-		case r != nil && r.live(now):
-			ended++
-			enforced = enforced || r.State == Blocked
-			r.Until, r.Removed = now.UTC(), true
-			changed = r
-		default:
-			return nil // what cannot be read is counted by Restore
-		}
-		data, err := json.Marshal(changed)
-		batch[key] = data
-		return err
-	})
-	if err == nil && len(batch) > 0 {
-		err = k.Put(batch)
-	}
-	return ended, enforced, err
-}
-
 // Reconcile looks at this host again, reads what the kernel has counted, puts
 // back the blocks that somebody else has flushed (and tells how many), takes
 // over those that somebody else has set, and forgets old repeaters.
@@ -110,16 +58,6 @@ func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
 	restored, err := m.reconcile(ctx, now)
 	m.mu.Unlock()
 	return restored, errors.Join(err, m.Keep())
-}
-
-// ApplyNever brings blocks and kernel in line with the never-block set, as after
-// Never.Watch has seen a change. Unlike Reconcile it resolves no names, which
-// takes longest just when the network changes.
-func (m *Manager) ApplyNever(ctx context.Context, now time.Time) error {
-	m.mu.Lock()
-	err := m.freshNever(ctx, now)
-	m.mu.Unlock()
-	return errors.Join(err, m.Keep())
 }
 
 func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
@@ -202,33 +140,6 @@ func (m *Manager) adopt(ctx context.Context, now time.Time, counters map[netip.P
 		m.changed(r.key(), *r)
 	}
 	return m.backend.Remove(ctx, wrong)
-}
-
-// freshNever looks at this host again if the last look is old, fills the
-// backend's never-block set if ours has changed, and ends the blocks that it
-// forbids now.
-func (m *Manager) freshNever(ctx context.Context, now time.Time) error {
-	m.warn(m.never.Fresh(now))
-	table := m.never.table.Load()
-	if table == m.installed {
-		return nil
-	}
-	if m.installed == nil || !slices.Equal(table.spans, m.installed.spans) {
-		if err := m.backend.SetNever(ctx, table.prefixes()); err != nil {
-			return err
-		}
-		if err := m.spare(ctx, now); err != nil {
-			return err
-		}
-	}
-	m.installed = table
-	return nil
-}
-
-func (m *Manager) warn(err error) {
-	if err != nil {
-		m.status.Warning = err.Error()
-	}
 }
 
 // forget deletes ended blocks that are too old or too many to remember.

@@ -60,27 +60,3 @@ func (m *Manager) withdraw(ctx context.Context, now time.Time, alerts []string) 
 	slices.SortFunc(freed, netip.Prefix.Compare)
 	return slices.Compact(freed), nil
 }
-
-// spare ends what the never-block set forbids now.
-func (m *Manager) spare(ctx context.Context, now time.Time) error {
-	var prefixes []netip.Prefix
-	var ended []*record
-	for p, r := range m.records {
-		if _, never := m.never.Check(p); never && r.live(now) {
-			prefixes, ended = append(prefixes, p), append(ended, r)
-		}
-	}
-	for p, w := range m.wishes {
-		if _, never := m.never.Check(p); never && w.open(now) {
-			m.dropWish(w)
-		}
-	}
-	if len(ended) == 0 {
-		return nil
-	}
-	if err := m.backend.Remove(ctx, prefixes); err != nil {
-		return err
-	}
-	m.end(now, false, ended...)
-	return nil
-}

@@ -74,7 +74,7 @@ func newAllowList() *cobra.Command {
 			}
 			return p.value(cmd.OutOrStdout(), allowed, func(w io.Writer) error {
 				if len(allowed) == 0 {
-					_, err := fmt.Fprintln(w, "The allow-list is empty. Own addresses, gateways, resolvers, private ranges and the administrator's SSH peer are never blocked anyway.")
+					_, err := fmt.Fprintln(w, "The allow-list is empty. Own addresses, gateways, resolvers, time servers, private ranges and the administrator's SSH peer are never blocked anyway.")
 					return err
 				}
 				var rows [][]string
