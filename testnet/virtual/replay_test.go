@@ -117,7 +117,8 @@ func TestReplays(t *testing.T) {
 		}
 		net.Play("the attack goes on, and its alert is replayed", Timetable{
 			NotBefore(1*time.Second, Anyone, Block(attacker)),
-			At(1*time.Second, Nodes(w[2].Number), AttackedBy(attacker, 3)), // 27
+			// Two organisations: a block lasts from when a quorum has evidence.
+			At(1*time.Second, Nodes(w[0].Number, w[2].Number), AttackedBy(attacker, 3)),
 			By(2*time.Second, Everyone, Block(attacker)),
 			At(5*time.Minute, Everyone, again),
 			By(9*time.Minute, Everyone, Hold(attacker)),
