@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a packet may take in the laboratory before it counts as dropped.
-const patience = 300 * time.Millisecond
+const patience = 700 * time.Millisecond
 
 const (
 	host4, attacker4, stranger4 = "198.51.100.1", "198.51.100.7", "198.51.100.8"

@@ -245,7 +245,8 @@ func TestWarningsAreBounded(t *testing.T) {
 func TestRestartAfterAWarning(t *testing.T) {
 	p, a := newParty(t), newMember(t)
 	last := time.Now().Truncate(time.Second)
-	p.receive(t.Context(), "", encode(t, alertOf(last, seal(t, a, failures(a, 1, 99, last.Add(time.Minute))))))
+	ahead := last.Add(time.Minute)
+	p.receive(t.Context(), "", encode(t, alertOf(ahead, seal(t, a, failures(a, 1, 99, ahead)))))
 	shown := shownAlerts(t, p)
 	if len(shown) != 1 || shown[0].Organisation != a.Member() {
 		t.Fatalf("alerts %+v", shown)
@@ -257,7 +258,7 @@ func TestRestartAfterAWarning(t *testing.T) {
 	if got := blocked(q); len(got) != 1 {
 		t.Errorf("blocked %v", got)
 	}
-	if v := q.receive(t.Context(), "", encode(t, alertOf(last, seal(t, a, failures(a, 2, 99, last.Add(time.Minute)))))); v == broadcast.Invalid {
+	if v := q.receive(t.Context(), "", encode(t, alertOf(ahead, seal(t, a, failures(a, 2, 99, ahead))))); v == broadcast.Invalid {
 		t.Errorf("the warning again: %v", v)
 	}
 }
