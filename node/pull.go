@@ -109,15 +109,15 @@ func (r *registrar) pull(ctx context.Context, from peer.ID) error {
 				return fmt.Errorf("news of %s: more than %d documents are wrong, the last: %w", from, maxRefused, err)
 			}
 		}
-		next := mark{p.Epoch, p.Next}
 		if quiet++; news {
 			quiet = 0
 		}
-		if next == at || quiet == maxQuiet {
-			at = next
+		next := mark{p.Epoch, p.Next}
+		over := next == at || quiet == maxQuiet
+		at = next
+		if over {
 			break
 		}
-		at = next
 	}
 	if unsure != nil {
 		at = *unsure

@@ -52,11 +52,11 @@ type neighbours interface {
 
 // run asks, renews and looks who is out, until ctx ends.
 func (r *registrar) run(ctx context.Context) error {
-	every, answered, doubted := pullFirst, 0, ""
+	every, answered, doubted := pullFirst, 0, false
 	for {
-		if doubt := r.doubt(time.Now()); doubt != doubted {
+		if doubt := r.doubt(time.Now()); doubted != (doubt != "") { // its text grows older each minute
 			r.say(doubt)
-			doubted = doubt
+			doubted = !doubted
 		}
 		issued := r.issue(ctx, time.Now())
 		if r.pullAny(ctx) {
