@@ -34,6 +34,9 @@ type Network interface {
 	// Buckets returns the contacts by the length of the prefix they share with
 	// this node, in slices of the caller's own.
 	Buckets() [][]peer.ID
+	// Attached returns the leaves that hang on this node, which are in no bucket and
+	// forward to nobody. Each of them gets every payload from here once.
+	Attached() []peer.ID
 	// Send brings one frame to a contact and returns when it has acknowledged.
 	Send(ctx context.Context, to peer.ID, frame []byte) error
 }
@@ -220,6 +223,15 @@ func (b *Broadcast) expand(e *entry, f frame) error {
 
 func (b *Broadcast) forward(f frame, from, to int) {
 	var all sync.WaitGroup
+	if to == maxDepth { // it has not been forwarded yet
+		out := f.next(maxDepth - 1).encode()
+		for _, p := range b.net.Attached() {
+			only := make(chan peer.ID, 1)
+			only <- p
+			close(only)
+			all.Go(func() { b.delegate(only, out) })
+		}
+	}
 	for bucket, contacts := range b.net.Buckets() {
 		if bucket < from || bucket >= to {
 			continue

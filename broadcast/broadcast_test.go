@@ -35,6 +35,8 @@ type simNode struct {
 	verdict func(payload string) Verdict
 }
 
+func (n *simNode) Attached() []peer.ID { return nil }
+
 func (n *simNode) Buckets() [][]peer.ID {
 	var out [][]peer.ID
 	for _, b := range n.buckets {
@@ -381,13 +383,15 @@ func TestSeenIsBounded(t *testing.T) {
 
 // recorder notes who was sent what depth.
 type recorder struct {
-	buckets [][]peer.ID
-	mu      sync.Mutex
-	hang    bool
-	sent    []string
+	buckets  [][]peer.ID
+	attached []peer.ID
+	mu       sync.Mutex
+	hang     bool
+	sent     []string
 }
 
 func (r *recorder) Buckets() [][]peer.ID { return r.buckets }
+func (r *recorder) Attached() []peer.ID  { return r.attached }
 
 func (r *recorder) Send(ctx context.Context, to peer.ID, data []byte) error {
 	f, err := decode(data)
@@ -421,6 +425,33 @@ func (r *recorder) list() string {
 		}
 	}
 	return out
+}
+
+// A leaf gets each payload once, at a depth at which there is nobody left to
+// forward to, whatever part of the tree its host answers for.
+func TestLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &recorder{buckets: [][]peer.ID{{"a"}, {"b"}}, attached: []peer.ID{"c", "d"}}
+		host := New(rec, Config{Receive: func(context.Context, peer.ID, []byte) Verdict { return Fresh }})
+		defer host.Close()
+		for _, depth := range []int{255, 1, 0} { // the first claims that there is nothing to do
+			if err := host.Receive(t.Context(), "x", frame{depth: depth, payload: []byte("p")}.encode()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if got, want := rec.list(), "a1 b2 c255 d255"; got != want {
+			t.Errorf("sent %s, want %s", got, want)
+		}
+		rec.sent = nil
+		if err := host.Publish(t.Context(), []byte("own")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got, want := rec.list(), "a1 b2 c255 d255"; got != want {
+			t.Errorf("published to %s, want %s", got, want)
+		}
+	})
 }
 
 func FuzzReceive(f *testing.F) {
