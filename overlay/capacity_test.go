@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -66,12 +67,13 @@ func TestLoadFollowsCapacity(t *testing.T) {
 	t.Log("| ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, size := range []int{100, 1000} {
 		const r = 5
-		keys := 40 * size
+		const keys = 8000
 		type node struct {
 			id       peer.ID
 			place    place
 			capacity Capacity
 			load     int
+			distance uint64 // to the key in question: its first bits
 		}
 		nodes := make([]*node, size)
 		byID := map[peer.ID]*node{}
@@ -83,7 +85,11 @@ func TestLoadFollowsCapacity(t *testing.T) {
 		}
 		for k := range keys {
 			key := placeOfKey(testKey(k))
-			slices.SortFunc(nodes, func(a, b *node) int { return a.place.Distance(key).Compare(b.place.Distance(key)) })
+			for _, n := range nodes {
+				d := n.place.Distance(key)
+				n.distance = binary.BigEndian.Uint64(d[:])
+			}
+			slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.distance, b.distance) })
 			var near []member
 			for _, n := range nodes[:kademlia.Window] {
 				near = append(near, member{ID: n.id, Collects: n.capacity.serves(key, n.place)})
