@@ -156,6 +156,7 @@ type Counters struct {
 	Attempts         uint64 `json:"attempts"`          // after merging the lines of one attempt
 	KeysEvicted      uint64 `json:"keys_evicted"`
 	Reports          uint64 `json:"reports"`         // versions of a report that this node made
+	Unfollowed       uint64 `json:"unfollowed"`      // reported keys that new collectors are not told of until they change: too many
 	ReportMessages   uint64 `json:"report_messages"` // their copies sent to collectors
 	ReportBatches    uint64 `json:"report_batches"`
 	Acknowledged     uint64 `json:"acknowledged"`
@@ -163,6 +164,7 @@ type Counters struct {
 	LookupMessages   uint64 `json:"lookup_messages"`
 	Redirects        uint64 `json:"redirects"`
 	Collected        uint64 `json:"collected"` // reports taken as a collector
+	Handed           uint64 `json:"handed"`    // reports of others handed on to new collectors
 	Refused          uint64 `json:"refused"`   // reports refused as a collector
 	Shed             uint64 `json:"shed"`      // reports turned away because there was too much to do
 	KeysCollected    uint64 `json:"keys_collected"`

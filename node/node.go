@@ -58,6 +58,7 @@ type Node struct {
 	judge     *judge
 	actor     *actor
 	outbox    *outbox
+	repair    *repair
 	heard     heard
 	load      load
 
@@ -163,6 +164,8 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	running.Go(func() error { return n.observer.run(ctx) })
 	running.Go(func() error { return n.outbox.run(ctx) })
+	running.Go(func() error { return n.outbox.follow(ctx) })
+	running.Go(func() error { return n.repair.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
 	running.Go(func() error { return n.meet(ctx) })
 	running.Go(func() error { return n.weigh(ctx) })

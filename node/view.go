@@ -34,10 +34,10 @@ func (n *Node) Status() control.Status {
 		Counters: control.Counters{
 			Events: c.events.Load(), EventsOld: c.eventsOld.Load(), EventsFuture: c.eventsFuture.Load(),
 			EventsUnarchived: c.eventsUnarchived.Load(), Attempts: c.attempts.Load(), KeysEvicted: c.keysEvicted.Load(),
-			Reports: c.reports.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
+			Reports: c.reports.Load(), Unfollowed: c.unfollowed.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
-			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), KeysCollected: uint64(keys),
+			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys),
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
 			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,

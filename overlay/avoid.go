@@ -29,10 +29,12 @@ type avoidance struct {
 	busy  bool
 }
 
-func (a *avoided) add(p peer.ID, busy bool) {
+// add says whether the peer was not avoided before.
+func (a *avoided) add(p peer.ID, busy bool) (began bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
+	began = !now.Before(a.of[p].until)
 	if len(a.of) >= maxAvoided {
 		for other, it := range a.of {
 			if now.After(it.until) || len(a.of) >= maxAvoided {
@@ -44,12 +46,14 @@ func (a *avoided) add(p peer.ID, busy bool) {
 		a.of = map[peer.ID]avoidance{}
 	}
 	a.of[p] = avoidance{now.Add(avoidTime), busy}
+	return began
 }
 
-func (a *avoided) remove(p peer.ID) {
+// left is how long the peer is still to be avoided.
+func (a *avoided) left(p peer.ID) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.of, p)
+	return time.Until(a.of[p].until)
 }
 
 // has says whether a peer is to be passed over, and whether because it is busy.
@@ -61,6 +65,24 @@ func (a *avoided) has(p peer.ID) (avoid, busy bool) {
 		return false, false
 	}
 	return true, it.busy
+}
+
+// pass has a peer passed over for a while. When that is over it counts as one that
+// has come: it gets what it was not told.
+func (o *Overlay) pass(p peer.ID, busy bool) {
+	if !o.avoid.add(p, busy) {
+		return
+	}
+	o.spawn(func() {
+		for left := avoidTime; left > 0; left = o.avoid.left(p) {
+			select {
+			case <-time.After(left):
+			case <-o.ctx.Done():
+				return
+			}
+		}
+		o.changes.note(change{p, came})
+	})
 }
 
 // reluctant says whether a peer is to be passed over, and whether it would take a

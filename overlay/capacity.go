@@ -134,6 +134,6 @@ func capacityIn(store peerstore.Peerstore, p peer.ID) (c Capacity, known bool) {
 func (o *Overlay) introduced(p peer.ID) {
 	if c, known := capacityIn(o.host.Peerstore(), p); known && o.shares.note(p, c) {
 		o.routes.dropPeer(p) // those that it leads were made for another one
-		o.changes.note(change{p, true})
+		o.changes.note(change{p, came})
 	}
 }

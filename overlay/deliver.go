@@ -124,12 +124,12 @@ func (d *delivery) send(ctx context.Context, to peer.ID) {
 	switch {
 	case err != nil && (ctx.Err() != nil || d.o.ctx.Err() != nil): // not the peer's fault
 	case err != nil && waits.Err() != nil: // it may come to have it all the same
-		d.o.avoid.add(to, false)
+		d.o.pass(to, false)
 		d.settled = append(d.settled, to)
 		d.busy = append(d.busy, to)
 	case err != nil: // it has been evicted
 	case rep.status == busy:
-		d.o.avoid.add(to, true)
+		d.o.pass(to, true)
 		d.settled = append(d.settled, to)
 		d.busy = append(d.busy, to)
 	case rep.status == closer:
@@ -161,6 +161,22 @@ func (d *delivery) ask(ctx context.Context, to peer.ID) (reply, error) {
 		r = min(r+d.passed, MaxReplicas)
 	}
 	return d.o.reports.call(ctx, to, report{key: d.key, r: r, payload: d.payload}.encode())
+}
+
+// Hand brings a payload that is not this node's own to one collector of the key, and
+// returns when that has acknowledged it. Who does not answer is evicted.
+func (o *Overlay) Hand(ctx context.Context, to peer.ID, key [32]byte, payload []byte) error {
+	rep, err := o.reports.call(ctx, to, report{key: key, payload: payload}.encode())
+	switch {
+	case err != nil:
+		return err
+	case rep.status == busy:
+		o.pass(to, true)
+		return fmt.Errorf("hand over key %x to %s: %w", key[:4], to, ErrBusy)
+	case rep.status != accepted:
+		return fmt.Errorf("hand over key %x: %w by %s: %s", key[:4], ErrRefused, to, rep.reason)
+	}
+	return nil
 }
 
 // answerReport is the collector's side: it accepts, or names those who know better.

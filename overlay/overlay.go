@@ -114,6 +114,7 @@ type Overlay struct {
 	hosts    hosts  // of a leaf
 	routes   routes
 	dead     graveyard
+	lost     lost
 	avoid    avoided
 	shares   shares
 	changes  changes
@@ -179,6 +180,7 @@ func (o *Overlay) start(c Config) (err error) {
 	o.routes.init()
 	o.changes.init()
 	o.hosts.full, o.hosts.wake = map[peer.ID]time.Time{}, make(chan struct{}, 1)
+	o.lost.init()
 	o.reports = o.newClient(reportProtocol, &o.count.report)
 	o.frames = o.newClient(frameProtocol, &o.count.frame)
 	o.attaching = o.newClient(attachProtocol, &o.count.attach)
@@ -245,8 +247,8 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 	// Both run with the table's lock held: they must not call back into it.
 	table := d.RoutingTable()
 	added, removed := table.PeerAdded, table.PeerRemoved
-	table.PeerAdded = func(p peer.ID) { added(p); o.changes.note(change{p, true}) }
-	table.PeerRemoved = func(p peer.ID) { removed(p); o.changes.note(change{p, false}) }
+	table.PeerAdded = func(p peer.ID) { added(p); o.changes.note(change{p, came}) }
+	table.PeerRemoved = func(p peer.ID) { removed(p); o.changes.note(change{p, left}) }
 	return d, nil
 }
 
