@@ -19,7 +19,10 @@ import (
 type simNet struct {
 	nodes []*simNode
 	byID  map[peer.ID]*simNode
+	loss  float64 // of frames
 }
+
+func (sim *simNet) loses() bool { return sim.loss > 0 && rand.Float64() < sim.loss }
 
 type simNode struct {
 	*Broadcast
@@ -28,6 +31,7 @@ type simNode struct {
 	place   [32]byte
 	buckets [][]peer.ID
 	down    bool // does not answer
+	side    int  // of a partition: who is on another does not answer
 	drops   bool // acknowledges, and does nothing
 
 	mu      sync.Mutex
@@ -36,6 +40,14 @@ type simNode struct {
 }
 
 func (n *simNode) Attached() []peer.ID { return nil }
+
+func (n *simNode) Ask(_ context.Context, to peer.ID, question []byte) ([]byte, error) {
+	other := n.net.byID[to]
+	if other.down || n.down || other.side != n.side {
+		return nil, errors.New("no answer")
+	}
+	return other.Answer(question)
+}
 
 func (n *simNode) Buckets() [][]peer.ID {
 	var out [][]peer.ID
@@ -48,7 +60,7 @@ func (n *simNode) Buckets() [][]peer.ID {
 func (n *simNode) Send(ctx context.Context, to peer.ID, data []byte) error {
 	other := n.net.byID[to]
 	switch {
-	case other.down:
+	case other.down || other.side != n.side || n.net.loses():
 		return errors.New("no answer")
 	case other.drops:
 		return nil
@@ -78,7 +90,7 @@ func newSim(t *testing.T, n, k int) *simNet {
 	for i := range n {
 		id := peer.ID(fmt.Sprint("node ", i))
 		node := &simNode{net: sim, id: id, place: sha256.Sum256([]byte(id)), judged: map[string]int{}}
-		node.Broadcast = New(node, Config{Receive: node.judge})
+		node.Broadcast = New(node, Config{Receive: node.judge, About: aboutTest})
 		t.Cleanup(node.Close)
 		sim.nodes = append(sim.nodes, node)
 		sim.byID[id] = node
@@ -392,6 +404,10 @@ type recorder struct {
 
 func (r *recorder) Buckets() [][]peer.ID { return r.buckets }
 func (r *recorder) Attached() []peer.ID  { return r.attached }
+
+func (r *recorder) Ask(context.Context, peer.ID, []byte) ([]byte, error) {
+	return nil, errors.New("no answer")
+}
 
 func (r *recorder) Send(ctx context.Context, to peer.ID, data []byte) error {
 	f, err := decode(data)
