@@ -19,10 +19,31 @@ import (
 type simNet struct {
 	nodes []*simNode
 	byID  map[peer.ID]*simNode
-	loss  float64 // of frames
+
+	state sync.RWMutex // guards loss, and down, side and drops of all nodes
+	loss  float64      // of frames
 }
 
-func (sim *simNet) loses() bool { return sim.loss > 0 && rand.Float64() < sim.loss }
+// change changes what the state lock guards, while others may look.
+func (sim *simNet) change(f func()) {
+	sim.state.Lock()
+	defer sim.state.Unlock()
+	f()
+}
+
+// reachable reports whether a call of one node gets to the other.
+func (sim *simNet) reachable(from, to *simNode) bool {
+	sim.state.RLock()
+	defer sim.state.RUnlock()
+	return !from.down && !to.down && from.side == to.side
+}
+
+// frame is what becomes of one: it is lost, or taken by one who drops it.
+func (sim *simNet) frame(to *simNode) (lost, dropped bool) {
+	sim.state.RLock()
+	defer sim.state.RUnlock()
+	return sim.loss > 0 && rand.Float64() < sim.loss, to.drops
+}
 
 type simNode struct {
 	*Broadcast
@@ -43,7 +64,7 @@ func (n *simNode) Attached() []peer.ID { return nil }
 
 func (n *simNode) Ask(_ context.Context, to peer.ID, question []byte) ([]byte, error) {
 	other := n.net.byID[to]
-	if other.down || n.down || other.side != n.side {
+	if !n.net.reachable(n, other) {
 		return nil, errors.New("no answer")
 	}
 	return other.Answer(question)
@@ -59,10 +80,11 @@ func (n *simNode) Buckets() [][]peer.ID {
 
 func (n *simNode) Send(ctx context.Context, to peer.ID, data []byte) error {
 	other := n.net.byID[to]
+	lost, dropped := n.net.frame(other)
 	switch {
-	case other.down || other.side != n.side || n.net.loses():
+	case lost || !n.net.reachable(n, other):
 		return errors.New("no answer")
-	case other.drops:
+	case dropped:
 		return nil
 	}
 	return other.Receive(ctx, n.id, data)

@@ -59,7 +59,7 @@ func TestWhoWasAwayCatchesUp(t *testing.T) {
 		defer stop()
 		time.Sleep(time.Minute)
 		away := sim.nodes[7]
-		away.down = true
+		sim.change(func() { away.down = true })
 		for i := range 100 {
 			sim.publish(t, 8+i%40, fmt.Sprint("alert ", i))
 		}
@@ -67,7 +67,7 @@ func TestWhoWasAwayCatchesUp(t *testing.T) {
 		if away.has("alert 3") > 0 {
 			t.Fatal("a node that is away hears alerts")
 		}
-		away.down = false
+		sim.change(func() { away.down = false })
 		away.Hurry()
 		time.Sleep(5 * time.Second)
 		for i := range 100 {
@@ -85,15 +85,21 @@ func TestPartitionHeals(t *testing.T) {
 		stop := sim.repairing(t.Context())
 		defer stop()
 		time.Sleep(time.Minute)
-		for i, n := range sim.nodes {
-			n.side = i % 2
-		}
+		sim.change(func() {
+			for i, n := range sim.nodes {
+				n.side = i % 2
+			}
+		})
 		for i := range 40 {
 			sim.publish(t, i, fmt.Sprint("alert ", i))
 		}
 		time.Sleep(10 * time.Minute)
+		sim.change(func() {
+			for _, n := range sim.nodes {
+				n.side = 0
+			}
+		})
 		for _, n := range sim.nodes {
-			n.side = 0
 			n.Hurry() // everybody's table changes
 		}
 		time.Sleep(30 * time.Second)
@@ -111,10 +117,12 @@ func TestLossIsRepaired(t *testing.T) {
 		stop := sim.repairing(t.Context())
 		defer stop()
 		time.Sleep(time.Minute)
-		sim.loss = 0.3
-		for i := range 10 { // these acknowledge, and do nothing
-			sim.nodes[190+i].drops = true
-		}
+		sim.change(func() {
+			sim.loss = 0.3
+			for i := range 10 { // these acknowledge, and do nothing
+				sim.nodes[190+i].drops = true
+			}
+		})
 		for i := range 50 {
 			sim.publish(t, i, fmt.Sprint("alert ", i))
 		}
@@ -147,12 +155,12 @@ func TestSupersession(t *testing.T) {
 		stop := sim.repairing(t.Context())
 		defer stop()
 		away := sim.nodes[7]
-		away.down = true
+		sim.change(func() { away.down = true })
 		for rank := range 20 {
 			sim.publish(t, 8, fmt.Sprintf("topic/%d", rank))
 			time.Sleep(time.Second)
 		}
-		away.down = false
+		sim.change(func() { away.down = false })
 		away.Hurry()
 		time.Sleep(5 * time.Second)
 		if away.has("topic/19") != 1 || away.Stats().Repaired != 1 {
