@@ -174,6 +174,7 @@ type Counters struct {
 	Withdrawn        uint64 `json:"withdrawn"`   // blocks whose evidence no longer meets the quorum
 	Turned           uint64 `json:"turned_away"` // connections of strangers
 	AlertMessages    uint64 `json:"alert_messages"`
+	AlertsRepaired   uint64 `json:"alerts_repaired"` // missed when they were broadcast, and fetched from a neighbour
 	AlertDuplicates  uint64 `json:"alert_duplicates"`
 	Blocks           uint64 `json:"blocks"`
 	BlocksRefused    uint64 `json:"blocks_refused"`

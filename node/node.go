@@ -153,6 +153,7 @@ func (n *Node) recall() error {
 	}
 	for _, a := range known {
 		n.actor.recall(a)
+		n.recallSpread(a)
 	}
 	return nil
 }
@@ -168,6 +169,7 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	running.Go(func() error { return n.repair.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
 	running.Go(func() error { return n.meet(ctx) })
+	running.Go(func() error { n.broadcast.Repair(ctx); return nil })
 	running.Go(func() error { return n.weigh(ctx) })
 	if n.config.Backend == nil { // which is not of this host
 		running.Go(func() error { return n.watch(ctx) })

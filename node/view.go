@@ -40,7 +40,7 @@ func (n *Node) Status() control.Status {
 			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys),
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
-			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,
+			AlertMessages: spread.Sent, AlertsRepaired: spread.Repaired, AlertDuplicates: spread.Duplicates,
 			Blocks: c.blocks.Load(), BlocksRefused: c.blocksRefused.Load(), StoreFailures: c.storeFailures.Load(),
 		},
 	}
