@@ -146,7 +146,7 @@ func (n *Node) connect(ctx context.Context) {
 		n.connectRegistrar()
 	}
 	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
-		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
+		collector: correlate.NewCollector(n.rules, evidenceKept), waiting: make(map[string]bool),
 		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,
 		raise: func(ctx context.Context, alert []byte) {
 			if n.actor.receive(ctx, n.overlay.ID(), alert) == broadcast.Fresh {
@@ -169,7 +169,7 @@ func (n *Node) connect(ctx context.Context) {
 		hash:  func(value string) uint32 { return event.Hash32(n.member.Name(), secret, value) }})
 	n.overlay.Handle(
 		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
-			return n.judge.receive(ctx, from == n.overlay.ID(), hash, payload)
+			return n.judge.receive(ctx, from.String(), hash, payload)
 		},
 		n.broadcast.Receive,
 		n.answer)
