@@ -96,6 +96,9 @@ func (n *Node) start() error {
 	if n.net.tap != nil {
 		c.Host = n.net.tap.on(n.host)
 	}
+	if n.net.meter != nil {
+		c.Host = n.net.meter.on(c.Host)
+	}
 	var first sync.Once
 	begun := func(product *node.Node) {
 		if ctx.Err() == nil {
