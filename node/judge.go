@@ -285,8 +285,7 @@ func (j *judge) stands(now time.Time, key event.Key, t correlate.Testimony) bool
 // proven returns the sealed reports under a key that wanted asks for, with their
 // signatures verified: others may be told of them.
 func (j *judge) proven(now time.Time, key event.Key, wanted func(member string, version uint64) bool) (reports []event.Sealed) {
-	_, said := j.gathered(key)
-	for _, t := range said {
+	for _, t := range j.gathered(key) {
 		if wanted(t.Member, t.Version) && j.stands(now, key, t) {
 			reports = append(reports, t.Sealed)
 		}
@@ -294,9 +293,16 @@ func (j *judge) proven(now time.Time, key event.Key, wanted func(member string, 
 	return reports
 }
 
-// gathered is the number of keys collected, and what members say about one.
-func (j *judge) gathered(key event.Key) (keys int, said []correlate.Testimony) {
+// gathered is what members say about a key, whether or not it has been verified.
+func (j *judge) gathered(key event.Key) []correlate.Testimony {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.collector.Len(), j.collector.Testimonies(key)
+	return j.collector.Testimonies(key)
+}
+
+// load is the number of keys collected, and how often words had to be given up.
+func (j *judge) load() (keys int, evicted uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.collector.Len(), j.collector.Evicted()
 }

@@ -78,7 +78,7 @@ func TestCollectorRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want it to say %q", name, err, c.says)
 		}
 	}
-	if keys, _ := p.judge.gathered(attackerKey); keys != 0 {
+	if keys, _ := p.judge.load(); keys != 0 {
 		t.Errorf("%d keys gathered from what was refused", keys)
 	}
 	for _, n := range []uint32{1, 2} {
@@ -271,7 +271,7 @@ func TestAccusationsAreProved(t *testing.T) {
 			t.Errorf("signed %v: %v", signed, err)
 		}
 	}
-	if _, said := p.judge.gathered(attackerKey); p.accused != 0 || len(said) != 0 {
+	if said := p.judge.gathered(attackerKey); p.accused != 0 || len(said) != 0 {
 		t.Errorf("accused %d times by what it has not signed, and %d still count", p.accused, len(said))
 	}
 }

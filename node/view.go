@@ -18,7 +18,7 @@ import (
 func (n *Node) Status() control.Status {
 	connected, _ := n.overlay.Peers()
 	traffic, spread, c := n.overlay.Stats(), n.broadcast.Stats(), &n.counters
-	keys, _ := n.judge.gathered(event.Key{})
+	keys, evicted := n.judge.load()
 	b := n.blocks.Status(time.Now())
 	s := control.Status{
 		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
@@ -34,7 +34,7 @@ func (n *Node) Status() control.Status {
 			Reports: c.reports.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
-			Collected: c.collected.Load(), Refused: c.refused.Load(), KeysCollected: uint64(keys),
+			Collected: c.collected.Load(), Refused: c.refused.Load(), KeysCollected: uint64(keys), WordsEvicted: evicted,
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
 			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,
