@@ -4,11 +4,13 @@ package figure
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"image/color"
 	"math"
 	"os"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -195,4 +197,24 @@ func (f Figure) Save(path string) error {
 		return err
 	}
 	return os.WriteFile(path, svg, 0o644)
+}
+
+// rankedPoints is what Ranked draws at the most: more cannot be seen.
+const rankedPoints = 500
+
+// Ranked is the values above zero, from the greatest down, against their rank
+// from 1: on logarithmic axes it shows how evenly something is spread.
+func Ranked(name string, values []float64) Series {
+	sorted := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !(v > 0) })
+	slices.SortFunc(sorted, func(a, b float64) int { return cmp.Compare(b, a) })
+	s := Series{Name: name}
+	step := math.Pow(float64(max(len(sorted), 2)), 1.0/rankedPoints)
+	next := 1.0
+	for i, value := range sorted {
+		if rank := float64(i + 1); rank >= next || i == len(sorted)-1 {
+			s.X, s.Y = append(s.X, rank), append(s.Y, value)
+			next = max(rank+1, rank*step)
+		}
+	}
+	return s
 }

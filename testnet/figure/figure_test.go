@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -137,3 +138,18 @@ func TestWhatCannotBeDrawn(t *testing.T) {
 }
 
 func second(_ Figure, err error) error { return err }
+
+func TestRanked(t *testing.T) {
+	s := Ranked("load", []float64{2, 0, 9, 4})
+	if want := (Series{"load", []float64{1, 2, 3}, []float64{9, 4, 2}}); !reflect.DeepEqual(s, want) {
+		t.Errorf("%v, want %v", s, want)
+	}
+	many := make([]float64, 1_000_000)
+	for i := range many {
+		many[i] = float64(i + 1)
+	}
+	s = Ranked("", many)
+	if n := len(s.X); n > rankedPoints+1 || s.X[0] != 1 || s.Y[0] != 1e6 || s.X[n-1] != 1e6 || s.Y[n-1] != 1 {
+		t.Errorf("%d points from (%v, %v) to (%v, %v)", n, s.X[0], s.Y[0], s.X[n-1], s.Y[n-1])
+	}
+}
