@@ -1,0 +1,124 @@
+package paper
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// What paper 002 tells of its three years (section IV).
+const (
+	paperAttacks  = 17_088
+	paperEvents   = 80_000 // of the greatest attack
+	paperOfOne    = 811    // attacks of the busiest address
+	paperProbes   = 10
+	paperInterval = 3 * 365 * 24 * time.Hour
+)
+
+// Generate writes and reads sshd logs of the paper's size.
+//
+// How many events an attack has falls with its rank as a power law. The paper's
+// number of attacks and its greatest one fix the exponent, and the law then says that
+// 45 % of them have a single event; the paper's figure 6 has 450 of 1,100 in the
+// point of one event. How many attacks an address makes is Zipf's law from the
+// paper's 811 down, which makes some 12,000 addresses. They lie in the address space
+// as in a multiplicative cascade, which is how the addresses of real traffic cluster
+// (Kohler, Li, Paxson, Shenker: Observed Structure of Addresses in IP Traffic, 2002).
+func Generate(ctx context.Context, chance *rand.Rand) ([]Log, error) {
+	return generate(ctx, chance, paperAttacks)
+}
+
+func generate(ctx context.Context, chance *rand.Rand, attacks int) ([]Log, error) {
+	type line struct {
+		at   time.Time
+		from netip.Addr
+	}
+	lines := make([][]line, paperProbes)
+	begin := read.Now().Add(-paperInterval)
+	attackers := attackers(chance, attacks)
+	sizes := sizes(attacks)
+	chance.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
+	for i, size := range sizes {
+		// An attack tries from one to all probes by turns, each 1 to 10 s after the last.
+		at := begin.Add(time.Duration(chance.Int64N(int64(paperInterval))))
+		pause := time.Duration(math.Pow(10, chance.Float64()) * float64(time.Second))
+		first, width := chance.IntN(paperProbes), 1+chance.IntN(paperProbes)
+		for n := range size {
+			p := (first + n%width) % paperProbes
+			lines[p] = append(lines[p], line{at, attackers[i]})
+			at = at.Add(pause)
+		}
+	}
+	var logs []Log
+	for p, own := range lines {
+		slices.SortStableFunc(own, func(a, b line) int {
+			return cmp.Or(a.at.Compare(b.at), a.from.Compare(b.from))
+		})
+		var text bytes.Buffer
+		for i, l := range own {
+			fmt.Fprintf(&text, "%s probe%d sshd[%d]: Failed password for root from %s port %d ssh2\n",
+				l.at.Format("2006-01-02T15:04:05.000000Z07:00"), p, 1000+i%4_000_000, l.from, 1024+i%60_000)
+		}
+		log, err := Parse(ctx, fmt.Sprintf("generated probe %d", p), &text)
+		if err != nil {
+			return nil, fmt.Errorf("generated log of probe %d: %w", p, err)
+		}
+		logs = append(logs, log)
+	}
+	return logs, nil
+}
+
+// sizes are the attacks' numbers of events, the greatest first.
+func sizes(attacks int) []int {
+	exponent := math.Log(paperEvents) / math.Log(paperAttacks)
+	sizes := make([]int, attacks)
+	for i := range sizes {
+		sizes[i] = int(math.Pow(float64(attacks)/float64(i+1), exponent))
+	}
+	return sizes
+}
+
+// attackers names the address of each attack.
+func attackers(chance *rand.Rand, attacks int) []netip.Addr {
+	seed := chance.Uint64()
+	seen := make(map[netip.Addr]bool)
+	all := make([]netip.Addr, 0, attacks)
+	for rank := 1; len(all) < attacks; rank++ {
+		addr := cascade(chance, seed)
+		for seen[addr] {
+			addr = cascade(chance, seed)
+		}
+		seen[addr] = true
+		for range min(max(paperOfOne/rank, 1), attacks-len(all)) {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+// cascade is a public IPv4 address. At each bit one half of the addresses that are
+// left is the more populous one, for all draws with the same seed.
+func cascade(chance *rand.Rand, seed uint64) netip.Addr {
+	for {
+		node, bits := uint64(1), uint32(0)
+		for range 32 {
+			// Which half, and how much more it has, is a hash of where we are.
+			weight := 0.2 + 0.6*rand.New(rand.NewPCG(seed, node)).Float64()
+			bit := uint32(0)
+			if chance.Float64() > weight {
+				bit = 1
+			}
+			node, bits = node<<1|uint64(bit), bits<<1|bit
+		}
+		addr := netip.AddrFrom4([4]byte{byte(bits >> 24), byte(bits >> 16), byte(bits >> 8), byte(bits)})
+		if first := bits >> 24; addr.IsGlobalUnicast() && !addr.IsPrivate() && first != 0 && first < 224 {
+			return addr
+		}
+	}
+}
