@@ -179,6 +179,14 @@ func number(x float64) string {
 	return digits
 }
 
+// KeyBelow moves the legend to the lower left, for curves that begin high.
+func (f Figure) KeyBelow() Figure {
+	if f.plot != nil {
+		f.plot.Legend.Top, f.plot.Legend.YOffs = false, vg.Millimeter
+	}
+	return f
+}
+
 // SVG is the drawing.
 func (f Figure) SVG() ([]byte, error) {
 	canvas := vgsvg.New(f.width, f.height)

@@ -79,7 +79,7 @@ func sizes(attacks int) []int {
 	exponent := math.Log(paperEvents) / math.Log(paperAttacks)
 	sizes := make([]int, attacks)
 	for i := range sizes {
-		sizes[i] = int(math.Pow(float64(attacks)/float64(i+1), exponent))
+		sizes[i] = int(math.Pow(float64(attacks)/float64(i+1), exponent) + 1e-6) // it is a whole number for the first
 	}
 	return sizes
 }
