@@ -21,30 +21,35 @@ import (
 // colour grow with the value's logarithm.
 type Dot struct{ X, Y, Value float64 }
 
-// square is the side of a map.
-const square = 14 * vg.Centimeter
+const (
+	square = 14 * vg.Centimeter // the side of a map
+	margin = 2 * vg.Centimeter  // beside it, for the legend
+	crowd  = 2000               // dots are smaller where there are more than so many
+)
 
 // Dots draws a dot for each value, small ones above large ones.
 func Dots(axes Axes, dots ...Dot) (Figure, error) {
 	if axes.LogX || axes.LogY {
 		return Figure{}, errors.New("draw dots: their axes are linear")
 	}
-	p := axes.plot()
-	if err := addDots(p, dots); err != nil {
-		return Figure{}, err
-	}
-	return Figure{p, square + 2*vg.Centimeter, square}, nil
+	return withDots(axes.plot(), dots)
 }
 
-// addDots adds the dots and their legend, one decade an entry.
-func addDots(p *plot.Plot, dots []Dot) error {
+// withDots is the plot with the dots on it and their legend beside it, one decade
+// an entry.
+func withDots(p *plot.Plot, dots []Dot) (Figure, error) {
+	f := Figure{plot: p, width: square + margin, height: square}
 	dots = slices.Clone(dots)
 	slices.SortStableFunc(dots, func(a, b Dot) int { return cmp.Compare(b.Value, a.Value) })
 	if len(dots) == 0 {
-		return nil
+		return f, nil
 	}
 	if least := dots[len(dots)-1].Value; least <= 0 {
-		return fmt.Errorf("draw dots: no size for the value %g", least)
+		return Figure{}, fmt.Errorf("draw dots: no size for the value %g", least)
+	}
+	size := vg.Length(1)
+	if len(dots) > crowd {
+		size = 0.6
 	}
 	decades := math.Ceil(math.Log10(max(dots[0].Value, 10)))
 	places := make(plotter.XYs, len(dots))
@@ -53,7 +58,7 @@ func addDots(p *plot.Plot, dots []Dot) error {
 	}
 	scatter, err := plotter.NewScatter(places)
 	if err != nil {
-		return fmt.Errorf("draw dots: %w", err)
+		return Figure{}, fmt.Errorf("draw dots: %w", err)
 	}
 	shades := moreland.Kindlmann()
 	shades.SetMin(0)
@@ -61,16 +66,18 @@ func addDots(p *plot.Plot, dots []Dot) error {
 	style := func(value float64) draw.GlyphStyle {
 		level := min(max(math.Log10(value)/decades, 0), 1)
 		return draw.GlyphStyle{
-			Color: shade(shades, 0.8-0.6*level), Radius: vg.Length(1.2 + 5*level), Shape: draw.CircleGlyph{},
+			Color: shade(shades, 0.8-0.6*level), Radius: size * vg.Length(1.2+5*level), Shape: draw.CircleGlyph{},
 		}
 	}
 	scatter.GlyphStyleFunc = func(i int) draw.GlyphStyle { return style(dots[i].Value) }
 	p.Add(scatter)
+	key := plot.NewLegend()
+	key.Top, key.Padding = true, vg.Millimeter
 	for value := 1.0; value <= dots[0].Value*1.001; value *= 10 {
-		p.Legend.Add(number(value), &plotter.Scatter{GlyphStyle: style(value)})
+		key.Add(number(value), &plotter.Scatter{GlyphStyle: style(value)})
 	}
-	p.Legend.Left = false
-	return nil
+	f.key = &key
+	return f, nil
 }
 
 // shade is a colour of the map; light ones would be lost on paper and are not asked for.
@@ -120,11 +127,7 @@ func Addresses(title string, sources ...Source) (Figure, error) {
 			dots = append(dots, Dot{x, -y, s.Value})
 		}
 	}
-	if err := addDots(p, dots); err != nil {
-		return Figure{}, err
-	}
-	p.Legend.XOffs = 14 * vg.Millimeter // beside the map, not on it
-	return Figure{p, square + 2*vg.Centimeter, square}, nil
+	return withDots(p, dots)
 }
 
 // squares are the borders of the 256 blocks of addresses that begin with one octet.

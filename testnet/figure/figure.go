@@ -36,6 +36,7 @@ type Series struct {
 // Figure is a drawing of a fixed size.
 type Figure struct {
 	plot          *plot.Plot
+	key           *plot.Legend // in the margin on the right, if not in the plot
 	width, height vg.Length
 }
 
@@ -80,7 +81,7 @@ func Lines(axes Axes, series ...Series) (Figure, error) {
 			p.Legend.Add(s.Name, thumbnails...)
 		}
 	}
-	return Figure{p, wide, high}, nil
+	return Figure{plot: p, width: wide, height: high}, nil
 }
 
 // Bars draws the series side by side over each label. The axis of the bars
@@ -107,7 +108,7 @@ func Bars(axes Axes, labels []string, series ...Series) (Figure, error) {
 		}
 	}
 	p.NominalX(labels...)
-	return Figure{p, wide, high}, nil
+	return Figure{plot: p, width: wide, height: high}, nil
 }
 
 // points checks the series and returns it as gonum wants it.
@@ -190,7 +191,14 @@ func (f Figure) KeyBelow() Figure {
 // SVG is the drawing.
 func (f Figure) SVG() ([]byte, error) {
 	canvas := vgsvg.New(f.width, f.height)
-	f.plot.Draw(draw.Crop(draw.New(canvas), vg.Millimeter, -4*vg.Millimeter, vg.Millimeter, -vg.Millimeter))
+	paper, right := draw.New(canvas), 4*vg.Millimeter
+	paper.SetColor(color.White)
+	paper.Fill(paper.Rectangle.Path())
+	if f.key != nil {
+		right = margin
+		f.key.Draw(draw.Crop(paper, 0, -2*vg.Millimeter, 0, -vg.Centimeter))
+	}
+	f.plot.Draw(draw.Crop(paper, vg.Millimeter, -right, vg.Millimeter, -vg.Millimeter))
 	var svg bytes.Buffer
 	if _, err := canvas.WriteTo(&svg); err != nil {
 		return nil, fmt.Errorf("draw: %w", err)

@@ -12,37 +12,45 @@ import (
 	"time"
 )
 
-// What paper 002 tells of its three years (section IV).
+// Shape is what a generated log is made to.
+type Shape struct {
+	Attacks int
+	Most    int // events of the greatest attack
+	Busiest int // attacks of the busiest address
+}
+
+// What paper 002 tells of its three years (section IV), and of the part that its
+// figures 6 and 9 show: there the events of attacks differ by "a magnitude of about
+// four". How many of these came from one address it does not say; here as large a
+// share as of all.
+var (
+	wholePaper = Shape{Attacks: 17_088, Most: 80_000, Busiest: 811}
+	sshPaper   = Shape{Attacks: 1_100, Most: 10_000, Busiest: 52}
+)
+
 const (
-	paperAttacks  = 17_088
-	paperEvents   = 80_000 // of the greatest attack
-	paperOfOne    = 811    // attacks of the busiest address
 	paperProbes   = 10
 	paperInterval = 3 * 365 * 24 * time.Hour
 )
 
-// Generate writes and reads sshd logs of the paper's size.
+// Generate writes and reads sshd logs.
 //
-// How many events an attack has falls with its rank as a power law. The paper's
-// number of attacks and its greatest one fix the exponent, and the law then says that
-// 45 % of them have a single event; the paper's figure 6 has 450 of 1,100 in the
-// point of one event. How many attacks an address makes is Zipf's law from the
-// paper's 811 down, which makes some 12,000 addresses. They lie in the address space
-// as in a multiplicative cascade, which is how the addresses of real traffic cluster
-// (Kohler, Li, Paxson, Shenker: Observed Structure of Addresses in IP Traffic, 2002).
-func Generate(ctx context.Context, chance *rand.Rand) ([]Log, error) {
-	return generate(ctx, chance, paperAttacks)
-}
-
-func generate(ctx context.Context, chance *rand.Rand, attacks int) ([]Log, error) {
+// How many events an attack has falls with its rank as a power law. The number of
+// attacks and the greatest one fix the exponent; for the paper's, the law then says
+// that 45 % have a single event, and the paper's figure 6 has 450 of 1,100 in the
+// point of one event. How many attacks an address makes is Zipf's law, with one as the
+// least. Addresses lie in the address space as in a multiplicative cascade, which is
+// how those of real traffic cluster (Kohler, Li, Paxson, Shenker: Observed Structure
+// of Addresses in IP Traffic, 2002).
+func Generate(ctx context.Context, shape Shape, chance *rand.Rand) ([]Log, error) {
 	type line struct {
 		at   time.Time
 		from netip.Addr
 	}
 	lines := make([][]line, paperProbes)
 	begin := read.Now().Add(-paperInterval)
-	attackers := attackers(chance, attacks)
-	sizes := sizes(attacks)
+	attackers := shape.attackers(chance)
+	sizes := shape.sizes()
 	chance.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
 	for i, size := range sizes {
 		// An attack tries from one to all probes by turns, each 1 to 10 s after the last.
@@ -75,27 +83,27 @@ func generate(ctx context.Context, chance *rand.Rand, attacks int) ([]Log, error
 }
 
 // sizes are the attacks' numbers of events, the greatest first.
-func sizes(attacks int) []int {
-	exponent := math.Log(paperEvents) / math.Log(paperAttacks)
-	sizes := make([]int, attacks)
+func (s Shape) sizes() []int {
+	exponent := math.Log(float64(s.Most)) / math.Log(float64(s.Attacks))
+	sizes := make([]int, s.Attacks)
 	for i := range sizes {
-		sizes[i] = int(math.Pow(float64(attacks)/float64(i+1), exponent) + 1e-6) // it is a whole number for the first
+		sizes[i] = int(math.Pow(float64(s.Attacks)/float64(i+1), exponent) + 1e-6) // it is a whole number for the first
 	}
 	return sizes
 }
 
 // attackers names the address of each attack.
-func attackers(chance *rand.Rand, attacks int) []netip.Addr {
+func (s Shape) attackers(chance *rand.Rand) []netip.Addr {
 	seed := chance.Uint64()
 	seen := make(map[netip.Addr]bool)
-	all := make([]netip.Addr, 0, attacks)
-	for rank := 1; len(all) < attacks; rank++ {
+	all := make([]netip.Addr, 0, s.Attacks)
+	for rank := 1; len(all) < s.Attacks; rank++ {
 		addr := cascade(chance, seed)
 		for seen[addr] {
 			addr = cascade(chance, seed)
 		}
 		seen[addr] = true
-		for range min(max(paperOfOne/rank, 1), attacks-len(all)) {
+		for range min(max(s.Busiest/rank, 1), s.Attacks-len(all)) {
 			all = append(all, addr)
 		}
 	}

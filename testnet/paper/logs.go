@@ -22,19 +22,22 @@ type Data struct {
 	Name  string // short, for the names of files
 	About string
 	globs []string // where its logs lie, below the folder of all data
+	// dealt says that these are the events of the set before, dealt to more probes:
+	// the load of its attackers is known already.
+	dealt bool
 }
 
 // Real are the real logs and the recordings of real programs among the data.
 // Where there are several forms of the same events, one of them is taken.
 func Real() []Data {
 	return []Data{
-		{"ec2", "sshd of a host at Amazon, one month of 2014", []string{"auth/ec2-2014-auth.log"}},
-		{"ec2-4", "the same, dealt to four probes", []string{"auth-4probes/*.log"}},
-		{"lab", "sshd of four hosts, attacked in a laboratory", []string{"lab/probe*/auth.log"}},
-		{"suricata", "Suricata 4's alerts: captures, and a honeypot of 2018", []string{"suricata/*.eve.json", "suricata/*.eve.json.gz", "suricata/honeypot-2018-alerts.json"}},
-		{"snort", "Snort 2's alerts: captures", []string{"snort/snort2-*.alert_fast"}},
-		{"honeypots", "Cowrie, Dionaea, Honeytrap", []string{"honeypot/*.json", "honeypot/*.json.gz"}},
-		{"firewalls", "packet filters of DShield and psad", []string{"firewall/*.log"}},
+		{"ec2", "sshd of a host at Amazon, one month of 2014", []string{"auth/ec2-2014-auth.log"}, false},
+		{"ec2-4", "the same, dealt to four probes", []string{"auth-4probes/*.log"}, true},
+		{"lab", "sshd of four hosts, attacked in a laboratory", []string{"lab/probe*/auth.log"}, false},
+		{"suricata", "Suricata 4's alerts: captures, and a honeypot of 2018", []string{"suricata/*.eve.json", "suricata/*.eve.json.gz", "suricata/honeypot-2018-alerts.json"}, false},
+		{"snort", "Snort 2's alerts: captures", []string{"snort/snort2-*.alert_fast"}, false},
+		{"honeypots", "Cowrie, Dionaea, Honeytrap", []string{"honeypot/*.json", "honeypot/*.json.gz"}, false},
+		{"firewalls", "packet filters of DShield and psad", []string{"firewall/*.log"}, false},
 	}
 }
 

@@ -32,15 +32,15 @@ type Options struct {
 	Nodes []int
 	// Ways is over how many lookups a mean is taken.
 	Ways int
-	// Attacks is how many the generated log has.
-	Attacks int
+	// Shapes are those of the generated logs.
+	Shapes []Shape
 }
 
 // Defaults are what `make paper` uses.
 func Defaults() Options {
 	return Options{
 		Data: "../shared/data", Out: "build/paper", Seed: 1,
-		Nodes: []int{7, 15, 100, 1000, 10_000, 100_000}, Ways: 2000, Attacks: paperAttacks,
+		Nodes: []int{7, 15, 100, 1000, 10_000, 100_000}, Ways: 2000, Shapes: []Shape{sshPaper, wholePaper},
 	}
 }
 
@@ -127,12 +127,15 @@ func (p *page) read(ctx context.Context) ([]set, error) {
 		}
 		all = append(all, set{d, logs})
 	}
-	logs, err := generate(ctx, p.chance("generate"), p.Attacks)
-	if err != nil {
-		return nil, err
+	for _, shape := range p.Shapes {
+		name := fmt.Sprintf("made-%d", shape.Attacks)
+		logs, err := Generate(ctx, shape, p.chance(name))
+		if err != nil {
+			return nil, err
+		}
+		about := fmt.Sprintf("made up: %s attacks of 1 to %s events on sshd", integer(shape.Attacks), integer(shape.Most))
+		all = append(all, set{Data{Name: name, About: about}, logs})
 	}
-	all = append(all, set{Data{Name: "generated", About: fmt.Sprintf("sshd of %d hosts, %s attacks made up with the paper's figures", len(logs), integer(p.Attacks))}, logs})
-
 	var rows [][]string
 	for _, s := range all {
 		events := 0
@@ -185,8 +188,8 @@ func (p *page) tableOne(ctx context.Context, data []set) error {
 		}
 		rows = append(rows, []string{integer(n), f2(logarithm), f2(mean.Chord), f2(mean.Binary), f2(mean.Kademlia), f2(mean.Lookup)})
 	}
-	p.say("Messages of one lookup, mean over %s random nodes and keys. The paper reckons with log2 N for both; half of that is what "+
-		"is needed on the average, and for Chord one more, to the successor itself.", integer(p.Ways))
+	p.say("Requests of one lookup, or messages of one way through Chord, mean over %s random nodes and keys. The paper reckons with "+
+		"log2 N; half of that is what is needed on the average, and for Chord up to one more, to the successor itself.", integer(p.Ways))
 	p.table(0, []string{"nodes", "log2 N", "Chord", "Kademlia, buckets of 1", "buckets of 20", "Komondor, two answers"}, rows)
 	if err := p.draw("hops")(figure.Lines(figure.Axes{Title: "Messages of one lookup", X: "nodes", Y: "messages", LogX: true}, curves...)); err != nil {
 		return err
@@ -237,7 +240,7 @@ func (p *page) streams(data []set) error {
 	var rows [][]string
 	for _, s := range data {
 		c := o.Cost(p.rules, s.logs, chance)
-		row := []string{s.Name, fmt.Sprintf("%.0f", c.Events)}
+		row := []string{s.Name, integer(int(c.Events))}
 		for _, messages := range []float64{c.ChordComputed, c.Chord, c.KademliaComputed, c.Kademlia, c.One, c.All} {
 			row = append(row, f3(messages/c.Events))
 		}
