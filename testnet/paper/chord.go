@@ -15,14 +15,7 @@ type Chord struct {
 
 // NewChord returns a ring of n nodes, at least 1, in random places.
 func NewChord(n int, chance *rand.Rand) *Chord {
-	places := make([]uint64, 0, n)
-	for len(places) < n {
-		for len(places) < n {
-			places = append(places, chance.Uint64())
-		}
-		slices.Sort(places)
-		places = slices.Compact(places)
-	}
+	places := randomPlaces(n, chance)
 	c := &Chord{places: places, fingers: make([][]int32, n)}
 	for i, place := range places {
 		// Finger i is the successor of the place 2^i ahead. The near ones are
@@ -37,6 +30,19 @@ func NewChord(n int, chance *rand.Rand) *Chord {
 		c.fingers[i] = distinct
 	}
 	return c
+}
+
+// randomPlaces are n different ones, ascending.
+func randomPlaces(n int, chance *rand.Rand) []uint64 {
+	places := make([]uint64, 0, n)
+	for len(places) < n {
+		for len(places) < n {
+			places = append(places, chance.Uint64())
+		}
+		slices.Sort(places)
+		places = slices.Compact(places)
+	}
+	return places
 }
 
 // Successor is the node that a key belongs to: the first at its place or after.

@@ -19,7 +19,7 @@ type Kademlia struct {
 
 // NewKademlia returns an overlay of n nodes, at least 1, with buckets of k.
 func NewKademlia(n, k int, chance *rand.Rand) *Kademlia {
-	return &Kademlia{places: NewChord(n, chance).places, k: k, seed: chance.Uint64()}
+	return &Kademlia{places: randomPlaces(n, chance), k: k, seed: chance.Uint64()}
 }
 
 // bucket appends the contacts of a node whose places share exactly shared leading
