@@ -44,8 +44,8 @@ func withDots(p *plot.Plot, dots []Dot) (Figure, error) {
 	if len(dots) == 0 {
 		return f, nil
 	}
-	if least := dots[len(dots)-1].Value; least <= 0 {
-		return Figure{}, fmt.Errorf("draw dots: no size for the value %g", least)
+	if most, least := dots[0].Value, dots[len(dots)-1].Value; !(least > 0) || math.IsInf(most, 1) {
+		return Figure{}, fmt.Errorf("draw dots: no sizes for values from %g to %g", least, most)
 	}
 	size := vg.Length(1)
 	if len(dots) > crowd {
@@ -74,7 +74,7 @@ func withDots(p *plot.Plot, dots []Dot) (Figure, error) {
 	key := plot.NewLegend()
 	key.Top, key.Padding = true, vg.Millimeter
 	for value := 1.0; value <= dots[0].Value*1.001; value *= 10 {
-		key.Add(number(value), &plotter.Scatter{GlyphStyle: style(value)})
+		key.Add(Number(value), &plotter.Scatter{GlyphStyle: style(value)})
 	}
 	f.key = &key
 	return f, nil

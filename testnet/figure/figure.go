@@ -56,13 +56,17 @@ var hues = []color.RGBA{
 // marked is the length from which on a line has no marks at its points.
 const marked = 40
 
-// Lines draws each series as a line, with marks where the points are few.
+// Lines draws each series as a line, with marks where the points are few. A
+// series may be empty.
 func Lines(axes Axes, series ...Series) (Figure, error) {
 	p := axes.plot()
 	for i, s := range series {
 		points, err := axes.points(s)
 		if err != nil {
 			return Figure{}, err
+		}
+		if len(points) == 0 {
+			continue
 		}
 		line, marks, err := plotter.NewLinePoints(points)
 		if err != nil {
@@ -81,7 +85,24 @@ func Lines(axes Axes, series ...Series) (Figure, error) {
 			p.Legend.Add(s.Name, thumbnails...)
 		}
 	}
+	if axes.LogX {
+		widen(&p.X)
+	}
+	if axes.LogY {
+		widen(&p.Y)
+	}
 	return Figure{plot: p, width: wide, height: high}, nil
+}
+
+// widen gives a logarithmic axis with one value, or none, some length. What gonum
+// would do begins at or below zero.
+func widen(axis *plot.Axis) {
+	switch {
+	case axis.Min > axis.Max:
+		axis.Min, axis.Max = 1, 10
+	case axis.Min == axis.Max:
+		axis.Min, axis.Max = axis.Min/10, axis.Max*10
+	}
 }
 
 // Bars draws the series side by side over each label. The axis of the bars
@@ -89,6 +110,9 @@ func Lines(axes Axes, series ...Series) (Figure, error) {
 func Bars(axes Axes, labels []string, series ...Series) (Figure, error) {
 	if axes.LogX || axes.LogY {
 		return Figure{}, errors.New("draw bars: their axes are linear")
+	}
+	if len(labels) == 0 {
+		return Figure{}, errors.New("draw bars: there are none")
 	}
 	p := axes.plot()
 	width := wide * 3 / 5 / vg.Length(max(len(labels)*len(series), 1))
@@ -159,14 +183,14 @@ func (t ticks) Ticks(low, high float64) []plot.Tick {
 	all := t.Ticker.Ticks(low, high)
 	for i := range all {
 		if all[i].Label != "" {
-			all[i].Label = number(all[i].Value)
+			all[i].Label = Number(all[i].Value)
 		}
 	}
 	return all
 }
 
-// number writes 12345678 as 12,345,678, and what is not whole to four digits.
-func number(x float64) string {
+// Number writes 12345678 as 12,345,678, and what is not whole to four digits.
+func Number(x float64) string {
 	if x != math.Trunc(x) || math.Abs(x) >= 1e12 {
 		return fmt.Sprintf("%.4g", x)
 	}

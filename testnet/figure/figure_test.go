@@ -76,6 +76,12 @@ func figures(t *testing.T) map[string]Figure {
 	keep("dots", f, err)
 	f, err = Addresses("Attackers", Source{netip.MustParseAddr("203.0.113.9"), 7}, Source{netip.MustParseAddr("2001:db8::1"), 7})
 	keep("addresses", f, err)
+	f, err = Lines(Axes{LogX: true, LogY: true}, Series{"one point", []float64{1}, []float64{1000}}, Series{Name: "empty"})
+	keep("one point", f, err)
+	f, err = Lines(Axes{LogX: true, LogY: true})
+	keep("no line", f.KeyBelow(), err)
+	f, err = Dots(Axes{})
+	keep("no dot", f, err)
 	f, err = Addresses("None")
 	keep("none", f, err)
 	return made
@@ -127,9 +133,14 @@ func TestWhatCannotBeDrawn(t *testing.T) {
 		"uneven":        second(Lines(Axes{}, Series{X: []float64{1}, Y: []float64{1, 2}})),
 		"log of zero":   second(Lines(Axes{LogY: true}, Series{X: []float64{1}, Y: []float64{0}})),
 		"missing bar":   second(Bars(Axes{}, []string{"a", "b"}, Series{Y: []float64{1}})),
+		"no bars":       second(Bars(Axes{}, nil)),
 		"bars in logs":  second(Bars(Axes{LogY: true}, []string{"a"}, Series{Y: []float64{1}})),
 		"dots in logs":  second(Dots(Axes{LogX: true}, Dot{1, 1, 1})),
 		"worthless dot": second(Dots(Axes{}, Dot{1, 1, 0})),
+		"endless dot":   second(Dots(Axes{}, Dot{1, 1, math.Inf(1)})),
+		"no number":     second(Dots(Axes{}, Dot{1, 1, math.NaN()})),
+		"nowhere":       second(Dots(Axes{}, Dot{math.NaN(), 1, 1})),
+		"endless line":  second(Lines(Axes{}, Series{X: []float64{math.Inf(1)}, Y: []float64{1}})),
 	} {
 		if err == nil {
 			t.Errorf("%s: drawn", name)
@@ -151,5 +162,13 @@ func TestRanked(t *testing.T) {
 	s = Ranked("", many)
 	if n := len(s.X); n > rankedPoints+1 || s.X[0] != 1 || s.Y[0] != 1e6 || s.X[n-1] != 1e6 || s.Y[n-1] != 1 {
 		t.Errorf("%d points from (%v, %v) to (%v, %v)", n, s.X[0], s.Y[0], s.X[n-1], s.Y[n-1])
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for x, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 0.5: "0.5", 2e13: "2e+13"} {
+		if got := Number(x); got != want {
+			t.Errorf("%v is written %q, want %q", x, got, want)
+		}
 	}
 }

@@ -254,10 +254,4 @@ func f2(x float64) string { return fmt.Sprintf("%.2f", x) }
 func f3(x float64) string { return fmt.Sprintf("%.3g", x) }
 
 // integer writes 17088 as 17,088.
-func integer(n int) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+func integer(n int) string { return figure.Number(float64(n)) }
