@@ -22,9 +22,9 @@ import (
 type Dot struct{ X, Y, Value float64 }
 
 const (
-	square = 14 * vg.Centimeter // the side of a map
-	margin = 2 * vg.Centimeter  // beside it, for the legend
-	crowd  = 2000               // dots are smaller where there are more than so many
+	square = 14 * vg.Centimeter  // the side of a map
+	margin = 2.5 * vg.Centimeter // beside it, for the legend
+	crowd  = 2000                // dots are smaller where there are more than so many
 )
 
 // Dots draws a dot for each value, small ones above large ones.

@@ -24,6 +24,7 @@ import (
 type Axes struct {
 	Title, X, Y string
 	LogX, LogY  bool
+	FromZero    bool // the linear axis of Y begins at zero
 }
 
 // Series is one line of a chart, or one group of bars. X and Y have the same
@@ -84,6 +85,9 @@ func Lines(axes Axes, series ...Series) (Figure, error) {
 		if s.Name != "" {
 			p.Legend.Add(s.Name, thumbnails...)
 		}
+	}
+	if axes.FromZero && !axes.LogY {
+		p.Y.Min = min(p.Y.Min, 0)
 	}
 	if axes.LogX {
 		widen(&p.X)
@@ -220,9 +224,11 @@ func (f Figure) SVG() ([]byte, error) {
 	paper.Fill(paper.Rectangle.Path())
 	if f.key != nil {
 		right = margin
-		f.key.Draw(draw.Crop(paper, 0, -2*vg.Millimeter, 0, -vg.Centimeter))
 	}
 	f.plot.Draw(draw.Crop(paper, vg.Millimeter, -right, vg.Millimeter, -vg.Millimeter))
+	if f.key != nil { // after the plot, which paints its corner white
+		f.key.Draw(draw.Crop(paper, 0, -2*vg.Millimeter, 0, -vg.Centimeter))
+	}
 	var svg bytes.Buffer
 	if _, err := canvas.WriteTo(&svg); err != nil {
 		return nil, fmt.Errorf("draw: %w", err)

@@ -191,7 +191,7 @@ func (p *page) tableOne(ctx context.Context, data []set) error {
 	p.say("Requests of one lookup, or messages of one way through Chord, mean over %s random nodes and keys. The paper reckons with "+
 		"log2 N; half of that is what is needed on the average, and for Chord up to one more, to the successor itself.", integer(p.Ways))
 	p.table(0, []string{"nodes", "log2 N", "Chord", "Kademlia, buckets of 1", "buckets of 20", "Komondor, two answers"}, rows)
-	if err := p.draw("hops")(figure.Lines(figure.Axes{Title: "Messages of one lookup", X: "nodes", Y: "messages", LogX: true}, curves...)); err != nil {
+	if err := p.draw("hops")(figure.Lines(figure.Axes{Title: "Messages of one lookup", X: "nodes", Y: "messages", LogX: true, FromZero: true}, curves...)); err != nil {
 		return err
 	}
 
