@@ -3,6 +3,7 @@ package paper
 import (
 	"cmp"
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/komondor/komondor/correlate"
@@ -58,6 +59,9 @@ func Watch(rules correlate.Rules, log Log) map[event.Key]Traffic {
 		for _, c := range changes {
 			news += c.Delta * max(c.Event.Count, 1)
 		}
+		// The node's outbox has its turn after the event: a key is reported once,
+		// however many of the changes ask for it.
+		var ready []event.Key
 		for i, c := range changes {
 			room = keys.Append(room[:0], c.Event)
 			for _, key := range room {
@@ -67,8 +71,13 @@ func Watch(rules correlate.Rules, log Log) map[event.Key]Traffic {
 					t.Events += max(news, 0)
 					w.traffic[key] = t
 				}
-				w.plan(now, key)
+				if w.plan(now, key) && !slices.Contains(ready, key) {
+					ready = append(ready, key)
+				}
 			}
+		}
+		for _, key := range ready {
+			w.report(now, key)
 		}
 	}
 	for len(w.waiting) > 0 {
@@ -86,8 +95,8 @@ type watch struct {
 	traffic  map[event.Key]Traffic
 }
 
-// plan reports a key now, or notes when to.
-func (w *watch) plan(now time.Time, key event.Key) {
+// plan returns whether to report a key now, and notes when to if later.
+func (w *watch) plan(now time.Time, key event.Key) bool {
 	due := w.reporter.Due(now, key, w.ledger.Tallies(key))
 	switch {
 	case due.IsZero():
@@ -98,8 +107,9 @@ func (w *watch) plan(now time.Time, key event.Key) {
 			heap.Push(&w.waiting, planned{due, key})
 		}
 	default:
-		w.report(now, key)
+		return true
 	}
+	return false
 }
 
 // tell reports the keys whose time has come.
