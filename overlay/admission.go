@@ -43,13 +43,13 @@ func (o *Overlay) promising(p peer.ID) bool { return o.ownHost || o.admitted(p) 
 // is known better.
 func (o *Overlay) member(p peer.ID) (m member, known bool) {
 	if o.admission == nil {
-		return member{p, "", true}, true
+		return member{ID: p, Collects: true}, true
 	}
 	if p != o.host.ID() && !o.admission.Admitted(p) {
-		return member{p, "", true}, false
+		return member{ID: p, Collects: true}, false
 	}
 	organisation, collects := o.admission.Standing(p)
-	return member{p, organisation, collects}, true
+	return member{ID: p, Organisation: organisation, Collects: collects}, true
 }
 
 // Expel ends the connections with all who are no longer admitted, forgets them,

@@ -9,6 +9,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // maxRounds ends a delivery that liars keep going: each round is a new set of
@@ -152,7 +154,7 @@ func (o *Overlay) collected(ctx context.Context, from peer.ID, key [32]byte, pay
 // better returns the r collectors of the key if this node is none of them, as
 // far as it knows.
 func (o *Overlay) better(key [32]byte, r int) []*peer.AddrInfo {
-	peers := o.wanted(placeOfKey(key), window)
+	peers := o.wanted(placeOfKey(key), kademlia.Window)
 	peers = peers[:min(r, len(peers))]
 	if slices.Contains(peers, o.host.ID()) {
 		return nil

@@ -337,7 +337,7 @@ func TestRankAndBuckets(t *testing.T) {
 			for i, bucket := range buckets {
 				for _, p := range bucket {
 					seen++
-					if got := n.self.prefixLen(placeOf(p)); got != i {
+					if got := n.self.PrefixLen(placeOf(p)); got != i {
 						t.Errorf("bucket %d holds a peer with prefix %d", i, got)
 					}
 				}

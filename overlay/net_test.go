@@ -14,6 +14,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // testNet is a network of whole nodes in memory. Tests run it in virtual time.
@@ -176,7 +178,7 @@ func (tn *testNet) grow(n int) {
 // settle waits until all nodes that fit in a table know one another.
 func (tn *testNet) settle() {
 	tn.t.Helper()
-	tn.settleAt(min(len(tn.nodes)-1, bucketSize))
+	tn.settleAt(min(len(tn.nodes)-1, kademlia.K))
 }
 
 func (tn *testNet) settleAt(want int) {
@@ -216,8 +218,7 @@ func (tn *testNet) nearest(key [32]byte, r int) []*testNode {
 	target := placeOfKey(key)
 	sorted := slices.Clone(tn.nodes)
 	slices.SortFunc(sorted, func(a, b *testNode) int {
-		da, db := a.self.distance(target), b.self.distance(target)
-		return bytes.Compare(da[:], db[:])
+		return a.self.Distance(target).Compare(b.self.Distance(target))
 	})
 	return sorted[:min(r, len(sorted))]
 }

@@ -23,6 +23,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 const (
@@ -37,8 +39,6 @@ const (
 	// rpcTimeout ends a dial, a lookup request, or a stream on which an
 	// acknowledgement is due and none comes.
 	rpcTimeout = 2 * time.Second
-	// bucketSize is Kademlia's k: contacts a bucket and peers an answer.
-	bucketSize = 20
 	// MaxReplicas bounds r: one answer of a peer must be able to hold them all.
 	MaxReplicas = 16
 )
@@ -194,7 +194,7 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 	d, err := dht.New(o.host,
 		dht.ProtocolPrefix(prefix),
 		dht.Mode(dht.ModeServer), // the default waits for a public reachability that closed nets never show
-		dht.BucketSize(bucketSize),
+		dht.BucketSize(kademlia.K),
 		dht.DisableProviders(),
 		dht.DisableValues(),
 		dht.RoutingTableRefreshPeriod(time.Minute),

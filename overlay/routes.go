@@ -128,16 +128,6 @@ func (o *Overlay) dropNear(p peer.ID) {
 	})
 }
 
-// choose returns the r collectors that are wanted most among some members and
-// this node.
-func (o *Overlay) choose(target place, r int, among []peer.ID) []peer.ID {
-	q := newQuery(target, o.host.ID(), r, o.member)
-	for _, p := range among {
-		q.add(p)
-	}
-	return q.collectors()
-}
-
 // Collectors returns the r collectors of the key, this node among them if it is
 // one: the nearest members, but at most two of an organisation and none that
 // should not collect where there are enough others near; see prefer. There are

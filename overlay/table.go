@@ -31,7 +31,7 @@ func (o *Overlay) Rank(key [32]byte) int {
 func (o *Overlay) Buckets() [][]peer.ID {
 	var buckets [][]peer.ID
 	for _, p := range o.dht.RoutingTable().ListPeers() {
-		i := o.self.prefixLen(placeOf(p))
+		i := o.self.PrefixLen(placeOf(p))
 		for len(buckets) <= i {
 			buckets = append(buckets, nil)
 		}
