@@ -18,7 +18,7 @@ func placeOfKey(key [32]byte) place { return kademlia.Of(key[:]) }
 
 // newQuery starts a lookup by this node, which knows nobody else yet.
 func (o *Overlay) newQuery(target place, r int) *kademlia.Query[peer.ID] {
-	q := kademlia.NewQuery(placeOf, o.member)
+	q := kademlia.NewQuery(placeOf, func(p peer.ID) (member, bool) { return o.member(p, target) })
 	q.Start(target, o.host.ID(), r)
 	return q
 }
@@ -36,10 +36,10 @@ func (o *Overlay) choose(target place, r int, among []peer.ID) []peer.ID {
 // wanted returns the n members of the table nearest to the target, and this
 // node, in the order in which they are wanted there as collectors.
 func (o *Overlay) wanted(target place, n int) []peer.ID {
-	own, _ := o.member(o.host.ID())
+	own, _ := o.member(o.host.ID(), target)
 	var near []member
 	for _, p := range o.dht.RoutingTable().NearestPeers(target[:], n) {
-		if m, known := o.member(p); known { // not one that is about to be expelled
+		if m, known := o.member(p, target); known { // not one that is about to be expelled
 			near = append(near, m)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 	"time"
 
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
