@@ -4,120 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/test"
 )
-
-// Keys are small here and the key asked for is 0, so that a place is a distance:
-// "001 A" is near and of organisation A, "110 B leaf" is far and should not collect.
-func TestPrefer(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		members string
-		want    string
-	}{
-		{"nearest first", "001 A, 010 B, 011 C, 100 D", "001 010 011 100"},
-		{"two of one", "001 A, 010 A, 011 A, 100 B", "001 010 100 011"},
-		{"not enough others", "001 A, 010 A, 011 A, 100 A", "001 010 011 100"},
-		{"the crowd keeps its order", "001 A, 010 A, 011 A, 100 A, 101 B, 110 B, 111 B", "001 010 101 110 011 100 111"},
-		{"each its own", "001 , 010 , 011 , 100 A", "001 010 011 100"},
-		{"who should not collect", "001 A leaf, 010 B, 011 C", "010 011 001"},
-		{"rather crowded than not collecting", "001 A, 010 A, 011 A, 100 B leaf", "001 010 011 100"},
-		{"nobody should collect", "001 A leaf, 010 A leaf, 011 A leaf, 100 B leaf", "001 010 100 011"},
-		{"leaves of the crowded", "001 A leaf, 010 A, 011 A, 100 B leaf", "010 011 100 001"},
-		{"alone", "101 A", "101"},
-		{"nobody", "", ""},
-	} {
-		var got []string
-		for _, p := range prefer(parseMembers(t, c.members)) {
-			got = append(got, string(p))
-		}
-		if strings.Join(got, " ") != c.want {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
-		}
-	}
-}
-
-func parseMembers(t *testing.T, text string) (near []member) {
-	t.Helper()
-	for _, one := range strings.Split(text, ", ") {
-		if one == "" {
-			continue
-		}
-		at, rest, _ := strings.Cut(one, " ")
-		if _, err := strconv.ParseUint(at, 2, 8); err != nil {
-			t.Fatal(err)
-		}
-		organisation, leaf := strings.CutSuffix(rest, " leaf")
-		near = append(near, member{peer.ID(at), organisation, !leaf})
-	}
-	if !slices.IsSortedFunc(near, func(a, b member) int { return strings.Compare(string(a.id), string(b.id)) }) {
-		t.Fatalf("%q is not by distance", text)
-	}
-	return near
-}
-
-// Whoever is beyond the window does not change who is chosen inside.
-func TestPreferLooksNoFurtherThanItsWindow(t *testing.T) {
-	var near []member
-	for i := range window + 5 {
-		near = append(near, member{peer.ID(fmt.Sprintf("%02d", i)), "A", true})
-	}
-	near[window].organisation = "B"
-	for i, p := range prefer(near) {
-		if p != near[i].id {
-			t.Fatalf("place %d: %s", i, p)
-		}
-	}
-	near[window-1].organisation = "B"
-	if got := prefer(near)[maxOfOne]; got != near[window-1].id {
-		t.Errorf("the last in the window is passed over for %s", got)
-	}
-}
-
-// The properties that placement promises, for random memberships: always r where
-// there are r, at most two of one where there are enough, and the first of a
-// longer choice are the shorter one.
-func TestPreferOnRandomMemberships(t *testing.T) {
-	for seed := range uint64(2000) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		near := make([]member, rnd.IntN(window+1))
-		of, collecting := map[string]int{}, 0
-		for i := range near {
-			near[i] = member{peer.ID(fmt.Sprint(i)), string(rune('A' + rnd.IntN(6))), rnd.IntN(4) > 0}
-			if near[i].collects {
-				of[near[i].organisation]++
-				collecting++
-			}
-		}
-		places := 0 // that collecting members can fill without a third of one
-		for _, n := range of {
-			places += min(n, maxOfOne)
-		}
-		order := prefer(near)
-		byID := map[peer.ID]member{}
-		for _, m := range near {
-			byID[m.id] = m
-		}
-		if sorted := slices.Sorted(slices.Values(order)); len(slices.Compact(sorted)) != len(near) {
-			t.Fatalf("seed %d: %d members became %v", seed, len(near), order)
-		}
-		got := map[string]int{}
-		for i, p := range order {
-			m := byID[p]
-			if i < collecting != m.collects {
-				t.Errorf("seed %d: place %d of %d collecting is %+v", seed, i, collecting, m)
-			}
-			if got[m.organisation]++; i < places && got[m.organisation] > maxOfOne {
-				t.Errorf("seed %d: %s has %d of the first %d", seed, m.organisation, got[m.organisation], i+1)
-			}
-		}
-	}
-}
 
 // A hundred nodes of 25 organisations, some of them leaves: source and
 // collectors agree when they know the same, whoever asks, and never send a
@@ -134,23 +27,24 @@ func TestSourceAndCollectorsAgree(t *testing.T) {
 			if seed%2 == 0 {
 				organisation = min(organisation, rnd.IntN(25)) // a few large ones
 			}
-			standing[id] = member{id, fmt.Sprint(organisation), rnd.IntN(5) > 0}
+			standing[id] = member{ID: id, Organisation: fmt.Sprint(organisation), Collects: rnd.IntN(5) > 0}
 		}
 		known := func(p peer.ID) (member, bool) { return standing[p], true }
 		choose := func(self peer.ID, key [32]byte, r int) []peer.ID {
-			q := newQuery(placeOfKey(key), self, r, known)
+			q := kademlia.NewQuery(placeOf, known)
+			q.Start(placeOfKey(key), self, r)
 			for _, p := range all {
-				q.add(p)
+				q.Add(p)
 			}
-			return q.collectors()
+			return q.Collectors()
 		}
 		for k := range 20 {
 			key := testKey(1000*int(seed) + k)
 			want := choose(all[0], key, 5)
 			of := map[string]int{}
 			for _, p := range want {
-				if of[standing[p].organisation]++; !standing[p].collects || of[standing[p].organisation] > maxOfOne {
-					t.Errorf("collector %+v, with %d of its organisation", standing[p], of[standing[p].organisation])
+				if of[standing[p].Organisation]++; !standing[p].Collects || of[standing[p].Organisation] > kademlia.MaxOfOne {
+					t.Errorf("collector %+v, with %d of its organisation", standing[p], of[standing[p].Organisation])
 				}
 				if got := choose(p, key, 5); !slices.Equal(got, want) {
 					t.Errorf("a collector would choose %v, the source %v", got, want)
@@ -177,10 +71,10 @@ func TestAgreementOfWholeNodes(t *testing.T) {
 			key := testKey(k)
 			var near []member
 			for _, n := range tn.nearest(key, size) {
-				m, _ := tn.nodes[0].member(n.ID())
+				m, _ := tn.nodes[0].member(n.ID(), placeOfKey(key))
 				near = append(near, m)
 			}
-			want := prefer(near)[:r]
+			want := kademlia.Prefer(near)[:r]
 			for i := 0; i < size; i += 10 {
 				n := tn.nodes[i]
 				got, err := n.Collectors(t.Context(), key, r)
