@@ -15,8 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/test"
 	"github.com/multiformats/go-multiaddr"
 	"google.golang.org/protobuf/encoding/protodelim"
-
-	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 func TestCollectorsAreTheNearest(t *testing.T) {

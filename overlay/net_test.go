@@ -16,8 +16,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
-
-	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // testNet is a network of whole nodes in memory. Tests run it in virtual time.
