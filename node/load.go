@@ -73,8 +73,7 @@ func (l *load) sheds() bool {
 }
 
 // look judges what was noted since the last look, and says whether shedding has
-// begun or ended with it.
-// Backlog is how much of what was seen waits for its turn.
+// begun or ended with it. Backlog is how much of what was seen waits for its turn.
 func (l *load) look(now time.Time, backlog int) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
