@@ -37,6 +37,7 @@ type load struct {
 	mu      sync.Mutex
 	waited  time.Duration // the longest since the last look; while nothing gets its turn, it grows
 	moved   bool          // something has got its turn since
+	begun   bool          // something ever has: before, the evidence is being rebuilt, which ends by itself
 	judging time.Duration // all together since the last look
 	looked  time.Time
 	high    time.Time // since when there is too much to do; zero: there is not
@@ -53,7 +54,7 @@ func (l *load) waitedFor(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.moved {
-		l.waited, l.moved = 0, true
+		l.waited, l.moved, l.begun = 0, true, true
 	}
 	l.waited = max(l.waited, d)
 }
@@ -84,7 +85,7 @@ func (l *load) look(now time.Time, backlog int) (changed bool) {
 	case first || elapsed <= 0:
 		return false
 	case moved:
-	case backlog > 0:
+	case backlog > 0 && l.begun:
 		l.waited += elapsed
 	default:
 		l.waited = 0

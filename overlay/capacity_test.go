@@ -144,7 +144,7 @@ func spread(of []float64) (mean, cv float64) {
 // take what they are given.
 func TestAgreementOfMixedCapacities(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, tn *testNet) {
-		const size, r, keys = 60, 3, 20
+		const size, r, keys = 32, 3, 15
 		for i := range size {
 			tn.start(Config{Host: tn.plug(), Capacity: mixed[i%len(mixed)]}, tn.nodes[:min(1, i)]...)
 		}
