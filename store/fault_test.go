@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,12 +28,13 @@ import (
 var kills = flag.Int("kills", 10, "how often TestKill kills the writer")
 
 // The child that gets killed is told by the environment: where its store is, a
-// seed for what it writes, and whether it is the mutant that does not wait for
-// the disk.
+// seed for what it writes, whether it is the mutant that does not wait for the
+// disk, and whether it tries again what has failed, as a node does.
 const (
 	childVariable  = "KOMONDOR_STORE_TEST_CHILD"
 	seedVariable   = "KOMONDOR_STORE_TEST_SEED"
 	mutantVariable = "KOMONDOR_STORE_TEST_NOSYNC"
+	repeatVariable = "KOMONDOR_STORE_TEST_REPEAT"
 )
 
 func TestMain(m *testing.M) {
@@ -53,6 +55,14 @@ func appendForEver(path string) int {
 	chosen, _ := strconv.ParseUint(os.Getenv(seedVariable), 10, 64) // none is as good
 	dice := rand.New(rand.NewPCG(chosen, 1))
 	n, err := s.CountEvents()
+	try := func(write func() error) {
+		if err != nil {
+			return
+		}
+		for err = write(); err != nil && os.Getenv(repeatVariable) != ""; err = write() {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	for err == nil {
 		var events []event.Event
 		for range 1 + dice.IntN(300) {
@@ -60,13 +70,10 @@ func appendForEver(path string) int {
 			events = append(events, failedLogin(noon.Add(time.Duration(n)*time.Millisecond), int64(n)))
 		}
 		var version uint64
-		if version, err = s.NextVersions(10); err != nil {
-			break
-		}
-		if err = s.Blocks.Put("version", strconv.AppendUint(nil, version, 10)); err != nil {
-			break
-		}
-		if err = s.Append(events, map[string][]byte{"log": strconv.AppendInt(nil, int64(n), 10)}); err == nil {
+		try(func() (err error) { version, err = s.NextVersions(10); return err })
+		try(func() error { return s.Blocks.Put("version", strconv.AppendUint(nil, version, 10)) })
+		try(func() error { return s.Append(events, map[string][]byte{"log": strconv.AppendInt(nil, int64(n), 10)}) })
+		if err == nil {
 			fmt.Println(n)
 		}
 	}
@@ -77,42 +84,51 @@ func appendForEver(path string) int {
 // child is a running appendForEver.
 type child struct {
 	*exec.Cmd
-	started      chan struct{} // closed by its first word
-	acknowledged chan int      // its last one, once it has ended
+	acknowledged *atomic.Int64 // events, so far
+	ended        chan struct{} // closed when that is all
 	said         *bytes.Buffer // errors
 }
 
 func startChild(t *testing.T, path string, variables ...string) child {
 	t.Helper()
-	c := child{exec.Command(os.Args[0]), make(chan struct{}), make(chan int, 1), new(bytes.Buffer)}
+	c := child{exec.Command(os.Args[0]), new(atomic.Int64), make(chan struct{}), new(bytes.Buffer)}
 	c.Env = append(append(os.Environ(), childVariable+"="+path), variables...)
 	c.Stderr = c.said
 	out, err := c.StdoutPipe()
 	must(t, err)
 	must(t, c.Start())
 	go func() {
-		last := 0
+		defer close(c.ended)
 		for scanner := bufio.NewScanner(out); scanner.Scan(); {
-			n, err := strconv.Atoi(scanner.Text())
-			if err != nil {
-				break
+			if n, err := strconv.ParseInt(scanner.Text(), 10, 64); err == nil {
+				c.acknowledged.Store(n)
 			}
-			if last == 0 {
-				close(c.started)
-			}
-			last = n
 		}
-		c.acknowledged <- last
 	}()
 	return c
+}
+
+// awaitMore waits until the child has more than n events acknowledged.
+func (c child) awaitMore(t *testing.T, n int64) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); c.acknowledged.Load() <= n; time.Sleep(time.Millisecond) {
+		select {
+		case <-c.ended:
+			t.Fatalf("the child has ended: %s", c.said)
+		default:
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing acknowledged for a minute: %s", c.said)
+		}
+	}
 }
 
 // end kills the child and returns how many events it said were acknowledged.
 func (c child) end() int {
 	_ = c.Process.Kill() // it may have ended by itself
-	last := <-c.acknowledged
+	<-c.ended
 	_ = c.Wait() // which tells of the kill
-	return last
+	return int(c.acknowledged.Load())
 }
 
 // loss says what is wrong with a store that a child wrote until it was
@@ -163,11 +179,7 @@ func TestKill(t *testing.T) {
 	lost := 0
 	for range *kills {
 		c := startChild(t, path)
-		select {
-		case <-c.started:
-		case <-time.After(20 * time.Second):
-			t.Error("the child acknowledged nothing")
-		}
+		c.awaitMore(t, 0)
 		timer := time.NewTimer(time.Duration(rand.IntN(60_000)) * time.Microsecond)
 		<-timer.C // any moment will do
 		if err := loss(t, path, c.end()); err != nil {

@@ -51,13 +51,16 @@ type Store struct {
 	// Kernel holds what was made in the kernel, for who cleans up without a node.
 	Kernel *Table
 
-	db   *bbolt.DB
 	path string
+	db   *bbolt.DB
+	// dbLock is held while db is in use, and alone while it is replaced: see undo.
+	dbLock sync.RWMutex
 
 	queueLock sync.Mutex
 	queue     []*write      // guarded by queueLock
 	lead      chan struct{} // holds one while somebody writes
 	broken    error         // guarded by lead: a write found the file damaged
+	undoing   *undoing      // guarded by lead
 }
 
 var (
@@ -87,16 +90,13 @@ func Open(path string) (*Store, error) {
 	s.Peers = &Table{store: s, name: []byte("peers"), limit: MaxPeers}
 	s.Federation = &Table{store: s, name: []byte("federation")}
 	s.Kernel = &Table{store: s, name: []byte("kernel")}
-	err := guard(func() (err error) {
-		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
-			OpenFile: openChecked,
-		})
-		if err != nil {
-			return err
-		}
-		return s.prepare()
-	})
+	err := s.create()
+	if err == nil {
+		err = s.connect(path)
+	}
+	if err == nil {
+		err = syncFolder(path) // an earlier process may have died before it did that
+	}
 	if err == nil {
 		return s, nil
 	}
@@ -104,6 +104,61 @@ func Open(path string) (*Store, error) {
 		err = errors.Join(err, guard(s.db.Close))
 	}
 	return nil, fmt.Errorf("open store %q: %w", path, s.explain(err))
+}
+
+// create makes the file under another name, if there is none: a power cut leaves
+// no half of one that would be refused as damaged.
+func (s *Store) create() error {
+	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(s.path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	// Two processes may be here at the same time.
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	unfinished := s.path + ".new"
+	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.connect(unfinished); err != nil {
+		return err
+	}
+	if err := guard(s.db.Close); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, s.path)
+}
+
+// connect opens the file, and prepares it.
+func (s *Store) connect(path string) error {
+	return guard(func() error {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
+			OpenFile: openChecked,
+		})
+		if err != nil {
+			return err // and s.db stays: a closed one says so, where nil would panic
+		}
+		s.db = db
+		return s.prepare()
+	})
+}
+
+// syncFolder makes a file's name survive a power cut.
+func syncFolder(path string) error {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Close waits for running writes and closes the file.
@@ -139,7 +194,7 @@ func (s *Store) prepare() error {
 	if err != nil || complete {
 		return err
 	}
-	err = s.db.Update(func(tx *bbolt.Tx) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range s.buckets() {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -156,15 +211,6 @@ func (s *Store) prepare() error {
 			putNumber(meta, countKey, 0),
 			putNumber(meta, formatKey, format))
 	})
-	if err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(s.path)) // so that a power cut does not take the new name
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 func (s *Store) buckets() [][]byte {
@@ -195,6 +241,8 @@ func guard(fn func() error) (err error) {
 
 // view reads in one transaction.
 func (s *Store) view(what string, fn func(tx *bbolt.Tx) error) error {
+	s.dbLock.RLock()
+	defer s.dbLock.RUnlock()
 	if err := guard(func() error { return s.db.View(fn) }); err != nil {
 		return fmt.Errorf("%s: store %q: %w", what, s.path, s.explain(err))
 	}
