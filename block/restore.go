@@ -12,12 +12,9 @@ import (
 // Restore reads the kept blocks and puts those that have not ended back into
 // the kernel, with the time that is left to them. A record that cannot be read
 // is counted (Status.Malformed) and left where it is. It does not resolve the
-// names of the allow-list, which may take seconds: call Reconcile afterwards.
+// names of the allow-list, which may take seconds: call Reconcile afterwards. It
+// writes nothing, so that a full disk does not keep a host without its blocks.
 func (m *Manager) Restore(ctx context.Context, now time.Time) error {
-	return errors.Join(m.restore(ctx, now), m.Keep())
-}
-
-func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.keeper.Each(func(key string, value []byte) error {
@@ -53,11 +50,10 @@ func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
 	// Outside the lock: the allow-list's names may take a while to resolve.
 	failed := m.never.Refresh(ctx, now)
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.status.Warning = ""
 	m.warn(failed)
-	restored, err := m.reconcile(ctx, now)
-	m.mu.Unlock()
-	return restored, errors.Join(err, m.Keep())
+	return m.reconcile(ctx, now)
 }
 
 func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {

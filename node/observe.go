@@ -36,6 +36,7 @@ type observer struct {
 	reporter *correlate.Reporter
 	later    map[event.Key]time.Time // when figures that decide nothing are told
 	versions versions
+	mute     bool // there are no versions to report with, and it was logged
 
 	sightings chan sighting
 	questions chan func(*observer) // asked by explain, answered between events
