@@ -15,7 +15,12 @@ import (
 // start builds the product and runs n processes of it until the test ends.
 func start(t testing.TB, n int, block string) []*Process {
 	t.Helper()
-	dir := t.TempDir()
+	return startIn(t, t.TempDir(), n, block)
+}
+
+// startIn is start with all files below a directory.
+func startIn(t testing.TB, dir string, n int, block string) []*Process {
+	t.Helper()
 	binary := filepath.Join(dir, "komondor")
 	build := exec.Command("go", "build", "-o", binary, "../cmd/komondor")
 	build.Stderr = os.Stderr
