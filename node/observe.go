@@ -121,7 +121,7 @@ func (o *observer) remember(ctx context.Context) error {
 		o.enter(e, func(event.Key) {})
 		return nil
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else the node ends
 		return fmt.Errorf("rebuild the evidence from the archive: %w", err)
 	}
 	for _, key := range o.ledger.Keys() {
