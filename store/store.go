@@ -80,9 +80,6 @@ const format = 1
 // there is none. A store in use by another process is refused at once, and a
 // damaged one with what to do about it.
 func Open(path string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("open store %q: %w", path, err)
-	}
 	s := &Store{path: path, MaxEvents: DefaultMaxEvents, lead: make(chan struct{}, 1)}
 	s.Alerts = &Alerts{s}
 	s.Blocks = &Table{store: s, name: []byte("blocks")}
@@ -95,9 +92,9 @@ func Open(path string) (*Store, error) {
 		err = s.connect(path)
 	}
 	if err == nil {
-		err = syncFolder(path) // an earlier process may have died before it did that
-	}
-	if err == nil {
+		// An earlier process may have died before it did that. A disk that fails now is no
+		// reason not to start: writes will say so.
+		_ = syncFolder(filepath.Dir(path))
 		return s, nil
 	}
 	if s.db != nil {
@@ -110,6 +107,9 @@ func Open(path string) (*Store, error) {
 // no half of one that would be refused as damaged.
 func (s *Store) create() error {
 	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(filepath.Dir(s.path)); err != nil {
 		return err
 	}
 	folder, err := os.Open(filepath.Dir(s.path))
@@ -134,7 +134,7 @@ func (s *Store) create() error {
 	if err := guard(s.db.Close); err != nil {
 		return err
 	}
-	return os.Rename(unfinished, s.path)
+	return errors.Join(os.Rename(unfinished, s.path), folder.Sync())
 }
 
 // connect opens the file, and prepares it.
@@ -152,9 +152,24 @@ func (s *Store) connect(path string) error {
 	})
 }
 
-// syncFolder makes a file's name survive a power cut.
+// makeFolder is os.MkdirAll for folders that survive a power cut.
+func makeFolder(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(path)
+	if err := makeFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+// syncFolder makes the names in a folder survive a power cut.
 func syncFolder(path string) error {
-	folder, err := os.Open(filepath.Dir(path))
+	folder, err := os.Open(path)
 	if err != nil {
 		return err
 	}
