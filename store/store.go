@@ -209,23 +209,32 @@ func (s *Store) prepare() error {
 	if err != nil || complete {
 		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range s.buckets() {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		meta := tx.Bucket(metaBucket)
-		if meta.Get(formatKey) != nil {
-			return nil
-		}
-		// A store that replaces a lost one must not use version numbers again:
-		// they begin at the time in microseconds, which no node can outrun.
-		return errors.Join(
-			putNumber(meta, versionKey, uint64(time.Now().UnixMicro())),
-			putNumber(meta, countKey, 0),
-			putNumber(meta, formatKey, format))
+	err = guard(func() error {
+		return s.db.Update(s.fill)
 	})
+	if errors.Is(err, errDamaged) {
+		s.db = nil // it may hold its lock for ever: there is no closing it
+	}
+	return err
+}
+
+// fill creates the buckets and counters that are missing.
+func (s *Store) fill(tx *bbolt.Tx) error {
+	for _, name := range s.buckets() {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(metaBucket)
+	if meta.Get(formatKey) != nil {
+		return nil
+	}
+	// A store that replaces a lost one must not use version numbers again:
+	// they begin at the time in microseconds, which no node can outrun.
+	return errors.Join(
+		putNumber(meta, versionKey, uint64(time.Now().UnixMicro())),
+		putNumber(meta, countKey, 0),
+		putNumber(meta, formatKey, format))
 }
 
 func (s *Store) buckets() [][]byte {

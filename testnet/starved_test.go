@@ -124,11 +124,11 @@ func diskFails(t *testing.T, name string, failure func(powercut.Op) syscall.Errn
 		t.Fatal(err)
 	}
 	disk = mountAt(t, data, spared, chosen+1)
+	disk.Fail(failure)
 	if err := node.Run(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := node.await(ctx, func(s control.Status) bool { return true })
-	if err != nil {
+	if _, err := node.await(ctx, func(control.Status) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	for _, source := range []string{"198.18.0.1", "198.18.0.2", "198.18.0.3"} {
@@ -141,10 +141,17 @@ func diskFails(t *testing.T, name string, failure func(powercut.Op) syscall.Errn
 	if err != nil || len(kept) != len(alerts) {
 		t.Errorf("%d alerts kept of %d (%v)", len(kept), len(alerts), err)
 	}
-	if again.Node.ID != s.Node.ID || again.Counters.Events != 0 {
-		t.Errorf("it was %s and is %s, and reads %d events again", s.Node.ID, again.Node.ID, again.Counters.Events)
+	attacks(t, node.Log, "198.18.0.5", alone)
+	blocked(node, "198.18.0.5")
+	again, err := node.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
 	}
-	figure(t, "a power cut then: blocks and alerts lost, events read twice", "0", again.Counters.Events)
+	if again.Node.ID != s.Node.ID || again.Counters.Events != alone {
+		t.Errorf("it was %s and is %s, and has read %d events, not %d", s.Node.ID, again.Node.ID, again.Counters.Events, alone)
+	}
+	figure(t, "a power cut then, and a start with the disk "+name+" again: blocks and alerts lost, events read twice", "0", again.Counters.Events-alone)
+	quiet(ctx, t, disk, time.Now())
 }
 
 // mountAt makes the directory at one that fails.
