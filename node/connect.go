@@ -155,7 +155,7 @@ func (n *Node) connect(ctx context.Context) {
 	if n.federation != nil {
 		n.connectRegistrar()
 	}
-	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
+	n.judge = &judge{log: log, clocks: rarely(), rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
 		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
 		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,
 		raise: func(ctx context.Context, alert []byte) {
