@@ -69,7 +69,7 @@ func TestCollectorRefuses(t *testing.T) {
 		"garbage":            {[]byte{0xff, 0x00}, hash, "decode"},
 		"another's words":    {encode(t, seal(t, a, failures(b, 1, 1, last))), hash, "signed by"},
 		"a forged signature": {encode(t, forged), hash, "signature"},
-		"the future":         {encode(t, seal(t, a, future)), hash, "future"},
+		"the future":         {encode(t, seal(t, a, future)), hash, "clock"},
 		"another federation": {encode(t, seal(t, a, foreign)), hash, "federation"},
 		"a key elsewhere":    {encode(t, seal(t, a, failures(a, 1, 1, last))), [32]byte{1}, "elsewhere"},
 	} {
