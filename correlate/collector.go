@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -106,6 +107,27 @@ func (c *Collector) Testimonies(key event.Key) []Testimony {
 	}
 	slices.SortFunc(said, func(a, b Testimony) int { return cmp.Compare(a.Member, b.Member) })
 	return said
+}
+
+// Version is how new a member's word on a key is.
+type Version struct {
+	Member  string
+	Version uint64
+}
+
+// Keys are all keys gathered, in no order.
+func (c *Collector) Keys() iter.Seq[event.Key] { return maps.Keys(c.keys) }
+
+// Versions returns what counts under a key, by member.
+func (c *Collector) Versions(key event.Key) []Version {
+	var versions []Version
+	for member, s := range c.keys[key] {
+		if !s.faulty {
+			versions = append(versions, Version{member, s.version})
+		}
+	}
+	slices.SortFunc(versions, func(a, b Version) int { return cmp.Compare(a.Member, b.Member) })
+	return versions
 }
 
 // Finding is a verdict with the testimonies that prove it. The verdict is that of

@@ -24,6 +24,7 @@ type judge struct {
 	member membership
 	book   *correlate.Book // what has been told over the overlay
 	rank   func(hash [32]byte) int
+	near   func(hash [32]byte) bool      // whether it may well be a collector there
 	raise  func(context.Context, []byte) // acts at home and tells everybody
 	// heard says whether an alert that others told is there to be told once more, and
 	// repeat does so.
@@ -44,11 +45,11 @@ type judge struct {
 // errEvidence is refused evidence: the sender is wrong, trying again is useless.
 var errEvidence = errors.New("evidence refused")
 
-// receive takes a sealed report for the key at hash, which is this node's own or
-// has to be verified. It is called concurrently; returning nil acknowledges the
-// report.
-func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []byte) error {
+// receive takes a sealed report for the key at hash, from its author or from whoever
+// holds it. It is called concurrently; returning nil acknowledges the report.
+func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload []byte) error {
 	now := time.Now()
+	own := from == j.member.Member()
 	var sealed event.Sealed
 	if err := event.Decode(payload, &sealed); err != nil {
 		return j.refuse(fmt.Errorf("decode sealed report: %w", err))
@@ -62,6 +63,11 @@ func (j *judge) receive(ctx context.Context, own bool, hash [32]byte, payload []
 	}
 	if !j.belongs(report.Key, hash, now) {
 		return j.refuse(fmt.Errorf("report on %s: its key is elsewhere", report.Key))
+	}
+	// What others have signed is to be had for nothing: without this whoever collects
+	// it could have it fill the room of its authors at nodes that it is not meant for.
+	if from != sealed.Signer && !j.near(hash) {
+		return j.refuse(fmt.Errorf("report of %s handed on by %s: this node is not near its key", sealed.Signer, from))
 	}
 	j.mu.Lock()
 	by := correlate.Author{Organisation: j.member.Organisation(report.Member), Mute: !j.member.Votes(now, report.Member)}
@@ -221,6 +227,36 @@ func (j *judge) again(ctx context.Context) {
 			j.consider(ctx, f, f.Key.Hash(j.member.Name(), salt))
 		}
 	}
+}
+
+// keys are those collected, in no order.
+func (j *judge) keys() []event.Key {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.AppendSeq(make([]event.Key, 0, j.collector.Len()), j.collector.Keys())
+}
+
+// versions says how new what members say about a key is.
+func (j *judge) versions(key event.Key) []correlate.Version {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.collector.Versions(key)
+}
+
+// proven returns the reports on a key that are wanted, which have been verified.
+func (j *judge) proven(_ time.Time, key event.Key, wanted func(member string, version uint64) bool) (reports []event.Sealed) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	version := make(map[string]uint64)
+	for _, v := range j.collector.Versions(key) {
+		version[v.Member] = v.Version
+	}
+	for _, t := range j.collector.Testimonies(key) {
+		if wanted(t.Member, version[t.Member]) {
+			reports = append(reports, t.Sealed)
+		}
+	}
+	return reports
 }
 
 // gathered is the number of keys collected, and what members say about one.
