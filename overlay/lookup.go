@@ -84,13 +84,16 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 	return q.collectors(), nil
 }
 
-// ask sends one FIND_NODE. Who does not answer is evicted.
+// ask sends one FIND_NODE, and notes whether it is answered.
 func (o *Overlay) ask(ctx context.Context, p peer.ID, key [32]byte) answer {
 	call, cancel := dialContext(ctx, rpcTimeout)
 	defer cancel()
 	near, err := o.kad.GetClosestPeers(call, p, peer.ID(key[:]))
-	if err != nil && ctx.Err() == nil {
-		o.evict(p)
+	switch {
+	case err == nil:
+		o.answered(p, kadProtocol)
+	case ctx.Err() == nil:
+		o.unanswered(p, kadProtocol)
 	}
 	return answer{p, near, err}
 }
