@@ -16,8 +16,8 @@ import (
 const maxRounds = 16
 
 // Deliver brings the payload to each of the r collectors of the key and returns
-// how many acknowledged it. Who does not answer, twice where there is a connection,
-// is evicted and the next nearest takes its place, so that fewer than r acknowledgements without an error mean
+// how many acknowledged it. Who does not answer is evicted and the next nearest
+// takes its place, so that fewer than r acknowledgements without an error mean
 // that there are no more members. This node, if it is a collector, calls its own
 // Collector. Deliver blocks while the destinations' queues are full; it is safe
 // to deliver the same payload again.
@@ -91,15 +91,12 @@ func (d *delivery) route(ctx context.Context) ([]peer.ID, error) {
 // send brings the payload to one collector and notes what came of it.
 func (d *delivery) send(ctx context.Context, to peer.ID) {
 	rep, err := d.ask(ctx, to)
-	if err == nil {
-		d.o.answered(to, reportProtocol)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case err != nil && (ctx.Err() != nil || d.o.ctx.Err() != nil): // not the peer's fault
 	case err != nil:
-		d.o.unanswered(to, reportProtocol)
+		d.o.evict(to)
 	case rep.status == closer:
 		d.naming = append(d.naming, to)
 		d.named = append(d.named, d.o.learn(rep.closer, peerstore.RecentlyConnectedAddrTTL)...)
@@ -132,14 +129,13 @@ func (d *delivery) ask(ctx context.Context, to peer.ID) (reply, error) {
 // returns when that has acknowledged it. Who does not answer is evicted.
 func (o *Overlay) Hand(ctx context.Context, to peer.ID, key [32]byte, payload []byte) error {
 	rep, err := o.reports.call(ctx, to, report{key: key, payload: payload}.encode())
-	if err != nil {
+	switch {
+	case err != nil:
 		if ctx.Err() == nil && o.ctx.Err() == nil {
-			o.unanswered(to, reportProtocol)
+			o.evict(to)
 		}
 		return err
-	}
-	o.answered(to, reportProtocol)
-	if rep.status != accepted {
+	case rep.status != accepted:
 		return fmt.Errorf("hand over key %x: %w by %s: %s", key[:4], ErrRefused, to, rep.reason)
 	}
 	return nil
@@ -194,11 +190,10 @@ func (o *Overlay) Send(ctx context.Context, to peer.ID, frame []byte) error {
 	rep, err := o.frames.call(ctx, to, frame)
 	if err != nil {
 		if ctx.Err() == nil && o.ctx.Err() == nil {
-			o.unanswered(to, frameProtocol)
+			o.evict(to)
 		}
 		return err
 	}
-	o.answered(to, frameProtocol)
 	if rep.status != accepted {
 		return fmt.Errorf("broadcast frame %w by %s: %s", ErrRefused, to, rep.reason)
 	}

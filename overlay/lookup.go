@@ -84,16 +84,13 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 	return q.collectors(), nil
 }
 
-// ask sends one FIND_NODE, and notes whether it is answered.
+// ask sends one FIND_NODE. Who does not answer is evicted.
 func (o *Overlay) ask(ctx context.Context, p peer.ID, key [32]byte) answer {
 	call, cancel := dialContext(ctx, rpcTimeout)
 	defer cancel()
 	near, err := o.kad.GetClosestPeers(call, p, peer.ID(key[:]))
-	switch {
-	case err == nil:
-		o.answered(p, kadProtocol)
-	case ctx.Err() == nil:
-		o.unanswered(p, kadProtocol)
+	if err != nil && ctx.Err() == nil {
+		o.evict(p)
 	}
 	return answer{p, near, err}
 }

@@ -98,7 +98,6 @@ type Overlay struct {
 
 	routes  routes
 	dead    graveyard
-	silent  silences
 	lost    lost
 	changes changes
 	redials chan struct{} // bounds concurrent re-dials of lost contacts
