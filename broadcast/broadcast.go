@@ -1,10 +1,10 @@
 // Package broadcast brings a payload to every node once, over the Kademlia tree
 // (Czirkos, Bognár, Hosszú: pseudo reliable broadcast, reference 21 of paper
 // 002). A node hands a payload to a few contacts in each bucket from its depth
-// on, and who acknowledges answers for the subtree of that bucket. Contacts
-// that fail are replaced by others of the bucket. What is lost all the same, to
-// peers that acknowledge and then do nothing, is for replicas, and for a pull
-// by the layer above.
+// on, and who acknowledges answers for the subtree of that bucket (package tree).
+// Contacts that fail are replaced by others of the bucket. What is lost all the
+// same, to peers that acknowledge and then do nothing, or while a node was away, is
+// repaired: each node asks its neighbours now and then what has come to them.
 package broadcast
 
 import (
@@ -16,10 +16,11 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/komondor/komondor/broadcast/tree"
 )
 
 const (
-	defaultReplicas = 2
 	// maxForwards is how many payloads may be on their way from this node at
 	// once. More are not acknowledged, and their senders turn to others.
 	maxForwards = 256
@@ -34,8 +35,13 @@ type Network interface {
 	// Buckets returns the contacts by the length of the prefix they share with
 	// this node, in slices of the caller's own.
 	Buckets() [][]peer.ID
+	// Attached returns the leaves that hang on this node, which are in no bucket and
+	// forward to nobody. Each of them gets every payload from here once.
+	Attached() []peer.ID
 	// Send brings one frame to a contact and returns when it has acknowledged.
 	Send(ctx context.Context, to peer.ID, frame []byte) error
+	// Ask puts a question to a contact, whose Answer is the answer.
+	Ask(ctx context.Context, to peer.ID, question []byte) (answer []byte, err error)
 }
 
 // Verdict is what the application makes of a payload.
@@ -49,13 +55,26 @@ const (
 
 // Config says who judges payloads.
 type Config struct {
-	// Replicas is to how many contacts of each bucket a payload goes; 2 if 0.
+	// Replicas is to how many contacts of each bucket a payload goes; tree.Replicas
+	// if 0.
 	Replicas int
+	// About says what a valid payload is about, and whether it is to be kept for
+	// those who have missed it. Nil keeps nothing.
+	About func(payload []byte) (About, bool)
+	// Keep is for how long a payload matters; an hour if 0.
+	Keep time.Duration
 	// Receive verifies a payload, and takes it if it is new. It is called once
 	// a payload, however many copies come, concurrently for different ones,
 	// and never for what this node has published. The payload is not changed
 	// afterwards and may be kept.
 	Receive func(ctx context.Context, from peer.ID, payload []byte) Verdict
+}
+
+// About orders the payloads on one topic: one of a higher rank takes the place of those
+// below it, among what is kept and among what is on its way.
+type About struct {
+	Topic string
+	Rank  int64
 }
 
 var (
@@ -69,10 +88,15 @@ type Broadcast struct {
 	net      Network
 	replicas int
 	judge    func(context.Context, peer.ID, []byte) Verdict
+	about    func([]byte) (About, bool)
 	count    counters
 
-	mu   sync.Mutex // guards seen and closed; never held during a call out
-	seen seen
+	mu    sync.Mutex // guards seen, shelf and closed; never held during a call out
+	seen  seen
+	shelf shelf
+	marks map[peer.ID]mark // of the goroutine of Repair only
+	hurry chan struct{}
+	epoch uint64 // of the numbers on the shelf
 
 	forwards chan struct{} // one for each payload on its way
 	ctx      context.Context
@@ -84,11 +108,16 @@ type Broadcast struct {
 // New makes a node's broadcast. Give Receive to the network as the receiver of
 // frames.
 func New(net Network, c Config) *Broadcast {
-	b := &Broadcast{net: net, replicas: c.Replicas, judge: c.Receive, forwards: make(chan struct{}, maxForwards)}
+	b := &Broadcast{net: net, replicas: c.Replicas, judge: c.Receive, about: c.About, forwards: make(chan struct{}, maxForwards),
+		marks: map[peer.ID]mark{}, hurry: make(chan struct{}, 1), epoch: rand.Uint64()}
 	if b.replicas < 1 {
-		b.replicas = defaultReplicas
+		b.replicas = tree.Replicas
+	}
+	if b.about == nil {
+		b.about = func([]byte) (About, bool) { return About{}, false }
 	}
 	b.seen.byID = map[id]*entry{}
+	b.shelf = newShelf(c.Keep)
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }
@@ -113,14 +142,30 @@ func (b *Broadcast) Publish(ctx context.Context, payload []byte) error {
 		return errClosed
 	}
 	b.count.published.Add(1)
+	e := b.accept(payload)
+	return b.expand(e, frame{payload: payload})
+}
+
+// Recall brings back a payload that was accepted in an earlier run: it is not judged
+// again, and those who have missed it can have it.
+func (b *Broadcast) Recall(payload []byte) { b.accept(payload) }
+
+// accept notes a payload that needs no verification.
+func (b *Broadcast) accept(payload []byte) *entry {
+	about, keep := b.about(payload)
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
 	e := b.seen.get(idOf(payload))
 	if e == nil || !e.verified() { // a copy under verification is judged by itself
-		e = b.seen.add(idOf(payload), time.Now())
+		e = b.seen.add(idOf(payload), now)
 		e.settle(Fresh)
 	}
-	b.mu.Unlock()
-	return b.expand(e, frame{payload: payload})
+	if keep {
+		e.about = about
+		b.shelf.put(e.id, about, payload, now)
+	}
+	return e
 }
 
 // Receive takes one frame from a peer. Returning nil acknowledges it: the
@@ -180,12 +225,22 @@ func (b *Broadcast) look(x id) (e *entry, first bool) {
 // verify judges a payload while copies of it wait for the verdict.
 func (b *Broadcast) verify(ctx context.Context, from peer.ID, f frame, e *entry) {
 	verdict := Invalid // also if the judge panics: nobody may wait forever
+	var about About
+	keep := false
 	defer func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.seen.finish(e, verdict, time.Now())
+		now := time.Now()
+		if keep {
+			e.about = about
+			b.shelf.put(e.id, about, f.payload, now)
+		}
+		b.seen.finish(e, verdict, now)
 	}()
 	verdict = b.judge(ctx, from, f.payload)
+	if verdict == Fresh {
+		about, keep = b.about(f.payload)
+	}
 	switch verdict {
 	case Invalid:
 		b.count.invalid.Add(1)
@@ -202,45 +257,70 @@ func (b *Broadcast) verify(ctx context.Context, from peer.ID, f frame, e *entry)
 func (b *Broadcast) expand(e *entry, f frame) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	from, to := f.depth, e.depth
-	if b.closed || from >= to {
+	if b.closed {
 		<-b.forwards
-		if b.closed {
-			return errClosed
-		}
+		return errClosed
+	}
+	from, to, _ := e.share.Claim(f.depth)
+	leaves := !e.leaves
+	e.leaves = true
+	if from >= to && !leaves {
+		<-b.forwards
 		return nil // a duplicate that asks for nothing more
 	}
-	e.depth = from
 	b.wg.Go(func() {
 		defer func() { <-b.forwards }()
-		b.forward(f, from, to)
+		b.forward(e, f, from, to, leaves)
 	})
 	return nil
 }
 
-func (b *Broadcast) forward(f frame, from, to int) {
+func (b *Broadcast) forward(e *entry, f frame, from, to int, leaves bool) {
 	var all sync.WaitGroup
+	if leaves {
+		out := f.next(tree.Depth).encode()
+		for _, p := range b.net.Attached() {
+			all.Go(func() { b.delegate(e, &order{contacts: []peer.ID{p}}, out) })
+		}
+	}
 	for bucket, contacts := range b.net.Buckets() {
 		if bucket < from || bucket >= to {
 			continue
 		}
 		out := f.next(bucket).encode()
-		rand.Shuffle(len(contacts), func(i, j int) { contacts[i], contacts[j] = contacts[j], contacts[i] })
-		left := make(chan peer.ID, len(contacts))
-		for _, p := range contacts {
-			left <- p
-		}
-		close(left)
-		for range min(b.replicas, len(contacts)) {
-			all.Go(func() { b.delegate(left, out) })
+		delegates := tree.Delegates(nil, contacts, b.replicas)
+		left := &order{contacts: contacts}
+		for range delegates {
+			all.Go(func() { b.delegate(e, left, out) })
 		}
 	}
 	all.Wait()
 }
 
-// delegate hands the frame to the first contact that takes it.
-func (b *Broadcast) delegate(left <-chan peer.ID, out []byte) {
-	for p := range left {
+// order hands the contacts of a bucket out, each once.
+type order struct {
+	mu       sync.Mutex
+	contacts []peer.ID
+}
+
+func (o *order) next() (p peer.ID, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.contacts) == 0 {
+		return "", false
+	}
+	p, o.contacts = o.contacts[0], o.contacts[1:]
+	return p, true
+}
+
+// delegate hands the frame to the first contact that takes it. It stops where a
+// better payload on the topic has come meanwhile: that is on its way by itself.
+func (b *Broadcast) delegate(e *entry, left *order, out []byte) {
+	for p, ok := left.next(); ok; p, ok = left.next() {
+		if b.superseded(e) {
+			b.count.superseded.Add(1)
+			return
+		}
 		ctx, cancel := context.WithTimeout(b.ctx, sendTimeout)
 		b.count.sent.Add(1)
 		err := b.net.Send(ctx, p, out)
@@ -254,4 +334,10 @@ func (b *Broadcast) delegate(left <-chan peer.ID, out []byte) {
 			return
 		}
 	}
+}
+
+func (b *Broadcast) superseded(e *entry) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.shelf.holdsBetter(e.about)
 }

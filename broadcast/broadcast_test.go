@@ -19,6 +19,30 @@ import (
 type simNet struct {
 	nodes []*simNode
 	byID  map[peer.ID]*simNode
+
+	state sync.RWMutex // guards loss, and down, side and drops of all nodes
+	loss  float64      // of frames
+}
+
+// change changes what the state lock guards, while others may look.
+func (sim *simNet) change(f func()) {
+	sim.state.Lock()
+	defer sim.state.Unlock()
+	f()
+}
+
+// reachable reports whether a call of one node gets to the other.
+func (sim *simNet) reachable(from, to *simNode) bool {
+	sim.state.RLock()
+	defer sim.state.RUnlock()
+	return !from.down && !to.down && from.side == to.side
+}
+
+// frame is what becomes of one: it is lost, or taken by one who drops it.
+func (sim *simNet) frame(to *simNode) (lost, dropped bool) {
+	sim.state.RLock()
+	defer sim.state.RUnlock()
+	return sim.loss > 0 && rand.Float64() < sim.loss, to.drops
 }
 
 type simNode struct {
@@ -28,11 +52,22 @@ type simNode struct {
 	place   [32]byte
 	buckets [][]peer.ID
 	down    bool // does not answer
+	side    int  // of a partition: who is on another does not answer
 	drops   bool // acknowledges, and does nothing
 
 	mu      sync.Mutex
 	judged  map[string]int
 	verdict func(payload string) Verdict
+}
+
+func (n *simNode) Attached() []peer.ID { return nil }
+
+func (n *simNode) Ask(_ context.Context, to peer.ID, question []byte) ([]byte, error) {
+	other := n.net.byID[to]
+	if !n.net.reachable(n, other) {
+		return nil, errors.New("no answer")
+	}
+	return other.Answer(question)
 }
 
 func (n *simNode) Buckets() [][]peer.ID {
@@ -45,10 +80,11 @@ func (n *simNode) Buckets() [][]peer.ID {
 
 func (n *simNode) Send(ctx context.Context, to peer.ID, data []byte) error {
 	other := n.net.byID[to]
+	lost, dropped := n.net.frame(other)
 	switch {
-	case other.down:
+	case lost || !n.net.reachable(n, other):
 		return errors.New("no answer")
-	case other.drops:
+	case dropped:
 		return nil
 	}
 	return other.Receive(ctx, n.id, data)
@@ -76,7 +112,7 @@ func newSim(t *testing.T, n, k int) *simNet {
 	for i := range n {
 		id := peer.ID(fmt.Sprint("node ", i))
 		node := &simNode{net: sim, id: id, place: sha256.Sum256([]byte(id)), judged: map[string]int{}}
-		node.Broadcast = New(node, Config{Receive: node.judge})
+		node.Broadcast = New(node, Config{Receive: node.judge, About: aboutTest})
 		t.Cleanup(node.Close)
 		sim.nodes = append(sim.nodes, node)
 		sim.byID[id] = node
@@ -381,13 +417,19 @@ func TestSeenIsBounded(t *testing.T) {
 
 // recorder notes who was sent what depth.
 type recorder struct {
-	buckets [][]peer.ID
-	mu      sync.Mutex
-	hang    bool
-	sent    []string
+	buckets  [][]peer.ID
+	attached []peer.ID
+	mu       sync.Mutex
+	hang     bool
+	sent     []string
 }
 
 func (r *recorder) Buckets() [][]peer.ID { return r.buckets }
+func (r *recorder) Attached() []peer.ID  { return r.attached }
+
+func (r *recorder) Ask(context.Context, peer.ID, []byte) ([]byte, error) {
+	return nil, errors.New("no answer")
+}
 
 func (r *recorder) Send(ctx context.Context, to peer.ID, data []byte) error {
 	f, err := decode(data)
@@ -421,6 +463,33 @@ func (r *recorder) list() string {
 		}
 	}
 	return out
+}
+
+// A leaf gets each payload once, at a depth at which there is nobody left to
+// forward to, whatever part of the tree its host answers for.
+func TestLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &recorder{buckets: [][]peer.ID{{"a"}, {"b"}}, attached: []peer.ID{"c", "d"}}
+		host := New(rec, Config{Receive: func(context.Context, peer.ID, []byte) Verdict { return Fresh }})
+		defer host.Close()
+		for _, depth := range []int{255, 1, 0} { // the first claims that there is nothing to do
+			if err := host.Receive(t.Context(), "x", frame{depth: depth, payload: []byte("p")}.encode()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if got, want := rec.list(), "a1 b2 c255 d255"; got != want {
+			t.Errorf("sent %s, want %s", got, want)
+		}
+		rec.sent = nil
+		if err := host.Publish(t.Context(), []byte("own")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got, want := rec.list(), "a1 b2 c255 d255"; got != want {
+			t.Errorf("published to %s, want %s", got, want)
+		}
+	})
 }
 
 func FuzzReceive(f *testing.F) {

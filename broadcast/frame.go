@@ -3,10 +3,9 @@ package broadcast
 import (
 	"bytes"
 	"errors"
-)
 
-// maxDepth is one more than the deepest bucket that a frame can be sent from.
-const maxDepth = 255
+	"github.com/komondor/komondor/broadcast/tree"
+)
 
 // frame is what travels: one byte depth, one byte hop, and the payload.
 type frame struct {
@@ -26,9 +25,7 @@ func decode(data []byte) (frame, error) {
 	return frame{depth: int(data[0]), hop: int(data[1]), payload: data[2:]}, nil
 }
 
-// next is the frame for the contacts of a bucket: they share its number of bits
-// with this node and differ in the one after, so their part of the tree begins
-// one deeper.
+// next is the frame for the contacts of a bucket.
 func (f frame) next(bucket int) frame {
-	return frame{depth: bucket + 1, hop: min(f.hop+1, 255), payload: f.payload}
+	return frame{depth: tree.Below(bucket), hop: min(f.hop+1, 255), payload: f.payload}
 }

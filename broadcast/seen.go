@@ -3,6 +3,8 @@ package broadcast
 import (
 	"crypto/sha256"
 	"time"
+
+	"github.com/komondor/komondor/broadcast/tree"
 )
 
 const (
@@ -20,7 +22,9 @@ type entry struct {
 	id      id
 	done    chan struct{}
 	verdict Verdict
-	depth   int // it has been forwarded to the buckets from here on
+	share   tree.Share // what of the tree it has been forwarded to
+	leaves  bool       // it has been forwarded to the leaves
+	about   About      // zero: nothing can supersede it
 	at      time.Time
 }
 
@@ -50,7 +54,7 @@ func (s *seen) get(x id) *entry { return s.byID[x] }
 
 // begin notes a payload under verification.
 func (s *seen) begin(x id) *entry {
-	e := &entry{id: x, done: make(chan struct{}), depth: maxDepth}
+	e := &entry{id: x, done: make(chan struct{})}
 	s.byID[x] = e
 	return e
 }

@@ -16,6 +16,9 @@ type Stats struct {
 	Acked      uint64
 	Failed     uint64
 	MaxHop     uint64 // the longest way a new payload has come
+	Superseded uint64 // sends saved because a better payload on the topic had come
+	Asked      uint64 // questions to neighbours about what has been missed
+	Repaired   uint64 // payloads that came in answer and were judged Fresh
 }
 
 // Stats returns the counters as they stand.
@@ -25,11 +28,12 @@ func (b *Broadcast) Stats() Stats {
 		Published: c.published.Load(), Received: c.received.Load(), New: c.new.Load(), Known: c.known.Load(),
 		Duplicates: c.duplicates.Load(), Invalid: c.invalid.Load(), Busy: c.busy.Load(),
 		Sent: c.sent.Load(), Acked: c.acked.Load(), Failed: c.failed.Load(), MaxHop: c.maxHop.Load(),
+		Superseded: c.superseded.Load(), Asked: c.asked.Load(), Repaired: c.repaired.Load(),
 	}
 }
 
 type counters struct {
-	published, received, new, known, duplicates, invalid, busy, sent, acked, failed, maxHop atomic.Uint64
+	published, received, new, known, duplicates, invalid, busy, sent, acked, failed, maxHop, superseded, asked, repaired atomic.Uint64
 }
 
 func (c *counters) hop(n int) {

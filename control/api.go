@@ -46,14 +46,32 @@ type Node interface {
 
 // Status is the state of a node.
 type Status struct {
-	Version    string     `json:"version"`
-	Started    time.Time  `json:"started"`
-	Node       Identity   `json:"node"`
-	Peers      int        `json:"peers"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Node    Identity  `json:"node"`
+	Peers   int       `json:"peers"`
+	// Role is full or leaf. Attached is how many leaves hang on a full node, and on
+	// how many full nodes a leaf hangs: three, where there are so many.
+	Role       string     `json:"role"`
+	Attached   int        `json:"attached"`
+	Collecting Collecting `json:"collecting"`
 	Federation Federation `json:"federation"`
 	Block      Blocking   `json:"block"`
 	Sources    []Source   `json:"sources"`
 	Counters   Counters   `json:"counters"`
+}
+
+// Collecting says what a node takes on for others.
+type Collecting struct {
+	Capacity string `json:"capacity"` // for which share of the keys near to it: 1, 1/2, 1/4, 1/8 or 0
+	// Now is false for who collects for nobody, for one because of its capacity, for
+	// another because it has too much to do: then Reason and Since say why, and since when.
+	Now    bool      `json:"now"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	// Load is how much this node has to do: at 1 and above, for some seconds, it
+	// sheds collecting.
+	Load float64 `json:"load"`
 }
 
 // Identity is the node's name in the overlay.
@@ -124,6 +142,7 @@ type Source struct {
 	Events    uint64   `json:"events"`
 	Malformed uint64   `json:"malformed"`
 	Truncated uint64   `json:"truncated"`
+	Dropped   uint64   `json:"dropped,omitempty"`  // of a source that cannot wait, while there was no room
 	Examples  []string `json:"examples,omitempty"` // of malformed lines, the first few
 	Notice    string   `json:"notice,omitempty"`   // the latest
 }
@@ -137,6 +156,7 @@ type Counters struct {
 	Attempts         uint64 `json:"attempts"`          // after merging the lines of one attempt
 	KeysEvicted      uint64 `json:"keys_evicted"`
 	Reports          uint64 `json:"reports"`         // versions of a report that this node made
+	Unfollowed       uint64 `json:"unfollowed"`      // reported keys that new collectors are not told of until they change: too many
 	ReportMessages   uint64 `json:"report_messages"` // their copies sent to collectors
 	ReportBatches    uint64 `json:"report_batches"`
 	Acknowledged     uint64 `json:"acknowledged"`
@@ -146,6 +166,7 @@ type Counters struct {
 	Collected        uint64 `json:"collected"` // reports taken as a collector
 	Handed           uint64 `json:"handed"`    // reports of others handed on to new collectors
 	Refused          uint64 `json:"refused"`   // reports refused as a collector
+	Shed             uint64 `json:"shed"`      // reports turned away because there was too much to do
 	KeysCollected    uint64 `json:"keys_collected"`
 	Alerts           uint64 `json:"alerts"` // that this node knows of
 	AlertsRaised     uint64 `json:"alerts_raised"`
@@ -153,6 +174,7 @@ type Counters struct {
 	Withdrawn        uint64 `json:"withdrawn"`   // blocks whose evidence no longer meets the quorum
 	Turned           uint64 `json:"turned_away"` // connections of strangers
 	AlertMessages    uint64 `json:"alert_messages"`
+	AlertsRepaired   uint64 `json:"alerts_repaired"` // missed when they were broadcast, and fetched from a neighbour
 	AlertDuplicates  uint64 `json:"alert_duplicates"`
 	Blocks           uint64 `json:"blocks"`
 	BlocksRefused    uint64 `json:"blocks_refused"`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/federation"
+	"github.com/komondor/komondor/overlay"
 	"github.com/komondor/komondor/probe"
 	"github.com/komondor/komondor/probe/follow"
 )
@@ -32,6 +33,12 @@ type Config struct {
 	// Bootstrap are multiaddrs, ending in /p2p/ID, of members to join by; the
 	// first node of an overlay has none.
 	Bootstrap []string
+	// Capacity is for which share of the keys near to it this node collects: 1, 1/2, 1/4,
+	// 1/8 or 0. Empty: 1, and 0 for a leaf.
+	Capacity string
+	// Leaf is a node that reports and acts, and collects and forwards for nobody. It
+	// needs no address at which others reach it.
+	Leaf bool
 	// Open says that this is a lab overlay without certificates.
 	Open bool
 	// Invitation is redeemed for a certificate, unless the data directory holds one.
@@ -68,6 +75,9 @@ type Source struct {
 	Path   string
 	// Follow reads the lines; nil follows the file at Path.
 	Follow func(ctx context.Context, from follow.Position, handle func(follow.Line) error) error
+	// Lossy is a source that cannot wait, such as packets: what comes while the node
+	// has no room is dropped, and counted. Others are read when there is room.
+	Lossy bool
 }
 
 // ParseSource reads FORMAT=PATH.
@@ -113,6 +123,11 @@ func (c *Config) Check() error {
 	if _, err := block.ParseMode(c.Network); err != nil {
 		errs = append(errs, fmt.Errorf("--network: %w", err))
 	}
+	if capacity, err := c.capacity(); err != nil {
+		errs = append(errs, fmt.Errorf("--capacity: %w", err))
+	} else if c.Leaf && capacity != overlay.None {
+		errs = append(errs, fmt.Errorf("--leaf and --capacity %s: a leaf collects for nobody; leave one of them away", c.Capacity))
+	}
 	if c.Quorum < 0 {
 		errs = append(errs, fmt.Errorf("quorum %d: want 1 or more, or 0 for the policy's own", c.Quorum))
 	}
@@ -136,6 +151,16 @@ func (c *Config) Check() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) capacity() (overlay.Capacity, error) {
+	switch {
+	case c.Capacity != "":
+		return overlay.ParseCapacity(c.Capacity)
+	case c.Leaf:
+		return overlay.None, nil
+	}
+	return overlay.Full, nil
 }
 
 // private reports whether an address says nothing outside its own site.

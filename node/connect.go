@@ -96,11 +96,14 @@ func ports(listen []string) ([]uint16, error) {
 
 func (n *Node) startOverlay(ctx context.Context, me self) error {
 	c := overlay.Config{Identity: me.identity, Private: me.federation == nil || !public(slices.Concat(n.config.Listen, n.config.Announce)), Host: n.config.Host,
-		Notice: func(text string) { n.config.Log.Warn(text) }}
+		Leaf: n.config.Leaf, Notice: func(text string) { n.config.Log.Warn(text) }}
 	if me.federation != nil {
 		c.Admission = admission{me.federation}
 	}
 	var err error
+	if c.Capacity, err = n.config.capacity(); err != nil {
+		return err
+	}
 	if c.Listen, err = multiaddrs("listen", n.config.Listen); err != nil {
 		return err
 	}
@@ -139,9 +142,7 @@ func (n *Node) connect(ctx context.Context) {
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
 		open: n.federation == nil, counters: &n.counters, refusals: rarely(), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce}, hear: n.heard.note, doubt: func(time.Time) string { return "" },
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
-	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
-		Receive: n.receive,
-	})
+	n.broadcast = broadcast.New(caster{n.overlay}, broadcast.Config{Receive: n.receive, About: about, Keep: n.rules.Longest()})
 	if n.federation != nil {
 		n.connectRegistrar()
 	}
@@ -154,7 +155,7 @@ func (n *Node) connect(ctx context.Context) {
 				n.publish(ctx, alertPayload, alert)
 			}
 		}}
-	n.outbox = &outbox{log: log, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
+	n.outbox = &outbox{log: log, counters: &n.counters, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
 		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept), moved: make(chan struct{}, 1),
 		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
 	n.repair = (&repair{log: log, net: n.overlay, member: n.member, held: n.judge, overlap: n.rules.Longest(),
@@ -168,23 +169,22 @@ func (n *Node) connect(ctx context.Context) {
 			}
 		},
 		send:  n.outbox.put,
-		share: sharing(n.privateSources),
-		hash:  func(value string) uint32 { return event.Hash32(n.member.Name(), secret, value) }})
+		share: sharing(n.privateSources), waited: n.load.waitedFor,
+		hash: func(value string) uint32 { return event.Hash32(n.member.Name(), secret, value) }})
 	n.overlay.Handle(
 		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
+			if n.load.sheds() {
+				n.counters.shed.Add(1)
+				return overlay.ErrBusy
+			}
+			began := time.Now()
+			defer func() { n.load.judgedFor(time.Since(began)) }()
 			return n.judge.receive(ctx, from.String(), hash, payload)
 		},
 		n.broadcast.Receive,
 		n.answer)
 	for _, s := range n.config.Sources {
-		n.sources = append(n.sources, newSource(s, log, func(ctx context.Context, seen sighting) error {
-			select {
-			case n.observer.sightings <- seen:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}))
+		n.sources = append(n.sources, newSource(s, log, n.observer.take))
 	}
 }
 

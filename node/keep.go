@@ -13,6 +13,7 @@ func (n *Node) meet(ctx context.Context) error {
 		case <-n.overlay.Changed():
 			notify(n.outbox.moved)
 			notify(n.repair.changed)
+			n.broadcast.Hurry()
 			n.rememberPeers()
 			n.spareMembers(ctx)
 		case <-ctx.Done():

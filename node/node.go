@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ type Node struct {
 	outbox    *outbox
 	repair    *repair
 	heard     heard
+	load      load
 
 	accusations rate.Sometimes // logged
 
@@ -94,7 +96,7 @@ func Run(ctx context.Context, c Config, ready func(*Node)) error {
 }
 
 func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
-	n := &Node{config: c, started: time.Now(), accusations: rarely(), policies: make(chan struct{}, 1), expulsions: make(chan struct{}, 1)}
+	n := &Node{config: c, started: time.Now(), accusations: rarely(), load: load{cores: runtime.GOMAXPROCS(0)}, policies: make(chan struct{}, 1), expulsions: make(chan struct{}, 1)}
 	if n.store, err = store.Open(filepath.Join(c.Data, "komondor.db")); err != nil {
 		return err
 	}
@@ -151,6 +153,7 @@ func (n *Node) recall() error {
 	}
 	for _, a := range known {
 		n.actor.recall(a)
+		n.recallSpread(a)
 	}
 	return nil
 }
@@ -166,6 +169,8 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	running.Go(func() error { return n.repair.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
 	running.Go(func() error { return n.meet(ctx) })
+	running.Go(func() error { n.broadcast.Repair(ctx); return nil })
+	running.Go(func() error { return n.weigh(ctx) })
 	if n.config.Backend == nil { // which is not of this host
 		running.Go(func() error { return n.watch(ctx) })
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -27,6 +28,7 @@ type observer struct {
 	send     func(event.Key) bool              // has the report on a key delivered, unless too many wait
 	share    func(event.Key, event.Tally) bool // whether a tally may leave this host
 	hash     func(value string) uint32         // of what is counted by distinct values, in sketches
+	waited   func(time.Duration)               // is told how long what was seen has waited for its turn
 	counters *counters
 	started  time.Time
 
@@ -42,11 +44,14 @@ type observer struct {
 	batch     batch
 }
 
+var errDropped = errors.New("dropped: more comes than can be worked on")
+
 // sighting is what a source hands on: an event, or how far it has read, or both.
 type sighting struct {
 	event    *event.Event
 	source   string
 	position []byte
+	at       time.Time
 }
 
 // archive keeps events, and with them how far their source was read.
@@ -89,6 +94,7 @@ func (o *observer) run(ctx context.Context) error {
 	for {
 		select {
 		case s := <-o.sightings:
+			o.waited(time.Since(s.at))
 			if s.event != nil {
 				o.see(*s.event)
 			}
@@ -109,6 +115,27 @@ func (o *observer) run(ctx context.Context) error {
 			o.batch.finish()
 			return nil
 		}
+	}
+}
+
+// take waits until the observer has room for what a source has seen, so that
+// the source waits, too: a file can. One that is lossy cannot, for its packets come
+// when they come: what finds no room is dropped, and take returns errDropped.
+func (o *observer) take(ctx context.Context, seen sighting, lossy bool) error {
+	seen.at = time.Now()
+	if lossy {
+		select {
+		case o.sightings <- seen:
+			return nil
+		default:
+			return errDropped
+		}
+	}
+	select {
+	case o.sightings <- seen:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -174,7 +201,15 @@ func (o *observer) plan(now time.Time, key event.Key) {
 		o.later[key] = due
 	default:
 		delete(o.later, key)
-		o.send(key)
+		o.dispatch(now, key)
+	}
+}
+
+// dispatch has a key reported now, or a little later where too many wait already:
+// the evidence is kept here until then.
+func (o *observer) dispatch(now time.Time, key event.Key) {
+	if !o.send(key) {
+		o.later[key] = now.Add(time.Second)
 	}
 }
 
@@ -183,7 +218,7 @@ func (o *observer) tell(now time.Time) {
 	for key, due := range o.later {
 		if !due.After(now) {
 			delete(o.later, key)
-			o.send(key)
+			o.dispatch(now, key)
 		}
 	}
 }

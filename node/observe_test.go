@@ -36,8 +36,8 @@ func newWatch(t *testing.T, a archive, m *federation.Open, open bool) *watch {
 	w.observer = newObserver(observer{log: slog.New(slog.DiscardHandler), rules: rules, member: m, archive: a,
 		counters: new(counters), started: time.Now(),
 		home:  func(event.Key, []event.Tally) { w.judged++ },
-		share: sharing(open),
-		send:  func(key event.Key) bool { due <- key; return true }})
+		share: sharing(open), waited: func(time.Duration) {},
+		send: func(key event.Key) bool { due <- key; return true }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	var running sync.WaitGroup

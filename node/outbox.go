@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	deliveries   = 32 // reports under way at once
+	deliveries   = 128 // reports under way at once, most of them waiting for an acknowledgement
 	retryFirst   = 500 * time.Millisecond
 	retryLast    = 30 * time.Second
 	deliverLimit = 10 * time.Second
@@ -34,10 +34,11 @@ const (
 // waits, and fewer reports say the same. It needs no copy on disk: what was not
 // acknowledged before a crash is rebuilt from the archive and told anew.
 type outbox struct {
-	log     *slog.Logger
-	members deliverer
-	member  membership
-	overlap time.Duration // how long evidence matters, and so the salt of its day
+	log      *slog.Logger
+	members  deliverer
+	member   membership
+	counters *counters
+	overlap  time.Duration // how long evidence matters, and so the salt of its day
 	// write makes the report on a key as it is now; false where there is none.
 	write func(context.Context, event.Key) ([]byte, bool)
 
@@ -89,8 +90,10 @@ func (o *outbox) put(key event.Key) bool {
 			if oldest == nil {
 				return false
 			}
-			// It will not be told to new collectors until it changes.
+			// It will not be told to new collectors until it changes; those that hold
+			// it do so.
 			delete(o.letters, o.idle.Remove(oldest).(event.Key))
+			o.counters.unfollowed.Add(1)
 		}
 		l = new(letter)
 		o.letters[key] = l

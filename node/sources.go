@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,13 +26,13 @@ const (
 type source struct {
 	Source
 	log  *slog.Logger
-	sees func(context.Context, sighting) error
+	sees func(ctx context.Context, seen sighting, lossy bool) error
 
 	mu    sync.Mutex
 	state control.Source
 }
 
-func newSource(s Source, log *slog.Logger, sees func(context.Context, sighting) error) *source {
+func newSource(s Source, log *slog.Logger, sees func(ctx context.Context, seen sighting, lossy bool) error) *source {
 	return &source{Source: s, log: log.With("source", s.Path), sees: sees,
 		state: control.Source{Format: s.Format, Path: s.Path}}
 }
@@ -126,7 +127,14 @@ func (r *reading) line(ctx context.Context, line follow.Line) error {
 	if ok {
 		seen.event = &e
 	}
-	return r.sees(ctx, seen)
+	err = r.sees(ctx, seen, r.Lossy)
+	if errors.Is(err, errDropped) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.state.Dropped++
+		return nil
+	}
+	return err
 }
 
 // choose finds the parser, by the beginning of the file where the format is "auto".

@@ -21,6 +21,7 @@ const (
 	documentQuestion byte = 'd'
 	offerQuestion    byte = 'o' // which of the reports that I hold do you lack?
 	begunQuestion    byte = 'b' // I have begun anew, and hold nothing: tell me
+	missedQuestion   byte = 'm' // which alerts have come to you?
 )
 
 // publish tells everybody.
@@ -53,6 +54,8 @@ func (n *Node) answer(ctx context.Context, from peer.ID, request []byte) ([]byte
 		return n.repair.answer(from, rest)
 	case kind == begunQuestion:
 		return nil, n.repair.begun(from)
+	case kind == missedQuestion:
+		return n.broadcast.Answer(rest)
 	case kind == documentQuestion && n.registrar != nil:
 		return n.registrar.answer(ctx, from, rest)
 	case kind == documentQuestion:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/overlay"
 )
 
 // Status is the node's state for people and scripts.
@@ -22,7 +24,8 @@ func (n *Node) Status() control.Status {
 	b := n.blocks.Status(time.Now())
 	s := control.Status{
 		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
-		Node:       control.Identity{ID: n.overlay.ID().String(), Addresses: []string{}},
+		Node: control.Identity{ID: n.overlay.ID().String(), Addresses: []string{}},
+		Role: "full", Attached: len(n.overlay.Attached()), Collecting: n.collecting(),
 		Federation: n.federationStatus(time.Now()),
 		Block: control.Blocking{Mode: n.config.Block, Network: n.config.Network, Table: n.config.Table,
 			Live: b.Live, Waiting: b.Waiting, Observed: b.Observed, LastHour: b.LastHour,
@@ -31,15 +34,18 @@ func (n *Node) Status() control.Status {
 		Counters: control.Counters{
 			Events: c.events.Load(), EventsOld: c.eventsOld.Load(), EventsFuture: c.eventsFuture.Load(),
 			EventsUnarchived: c.eventsUnarchived.Load(), Attempts: c.attempts.Load(), KeysEvicted: c.keysEvicted.Load(),
-			Reports: c.reports.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
+			Reports: c.reports.Load(), Unfollowed: c.unfollowed.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
-			Collected: c.collected.Load(), Refused: c.refused.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys),
+			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys),
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
-			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,
+			AlertMessages: spread.Sent, AlertsRepaired: spread.Repaired, AlertDuplicates: spread.Duplicates,
 			Blocks: c.blocks.Load(), BlocksRefused: c.blocksRefused.Load(), StoreFailures: c.storeFailures.Load(),
 		},
+	}
+	if n.config.Leaf {
+		s.Role, s.Attached = "leaf", len(n.overlay.Hosts())
 	}
 	for _, a := range n.overlay.Addrs() {
 		s.Node.Addresses = append(s.Node.Addresses, a.String())
@@ -48,6 +54,17 @@ func (n *Node) Status() control.Status {
 		s.Sources = append(s.Sources, src.status())
 	}
 	return s
+}
+
+// collecting is what this node takes on for others.
+func (n *Node) collecting() control.Collecting {
+	capacity, _ := n.config.capacity() // checked before the start
+	sheds, since, reason, figure := n.load.now()
+	c := control.Collecting{Capacity: capacity.String(), Now: !sheds && capacity != overlay.None, Reason: reason, Load: math.Round(100*figure) / 100}
+	if sheds {
+		c.Since = since.UTC()
+	}
+	return c
 }
 
 // quorum is the largest that any rule asks for.

@@ -27,7 +27,8 @@ type Admission interface {
 	// Admitted says whether the peer is a known member now.
 	Admitted(peer.ID) bool
 	// Standing says for which organisation a known member speaks, and whether
-	// it is to collect reports. It is asked about this node, too.
+	// it is to collect reports at all: its Capacity says how many. It is asked about
+	// this node, too.
 	Standing(peer.ID) (organisation string, collects bool)
 }
 
@@ -38,18 +39,22 @@ func (o *Overlay) admitted(p peer.ID) bool { return o.admission == nil || o.admi
 // where there is a handshake, that decides about those who are not known yet.
 func (o *Overlay) promising(p peer.ID) bool { return o.ownHost || o.admitted(p) }
 
-// member is what placement needs to know about a peer. One that this node has
-// not met counts as a member that collects and belongs to nobody else, until it
-// is known better.
-func (o *Overlay) member(p peer.ID) (m member, known bool) {
-	if o.admission == nil {
-		return member{p, "", true}, true
+// member is what placement at a target needs to know about a peer. One that this
+// node has not met counts as a member that collects and belongs to nobody else,
+// until it is known better.
+func (o *Overlay) member(p peer.ID, target place) (m member, known bool) {
+	m = member{ID: p, Collects: true}
+	switch {
+	case o.admission == nil:
+	case p != o.host.ID() && !o.admission.Admitted(p):
+		return m, false
+	default:
+		m.Organisation, m.Collects = o.admission.Standing(p)
 	}
-	if p != o.host.ID() && !o.admission.Admitted(p) {
-		return member{p, "", true}, false
+	if c := o.capacityOf(p); c != Full { // else its place need not be worked out
+		m.Collects = m.Collects && c.serves(target, placeOf(p))
 	}
-	organisation, collects := o.admission.Standing(p)
-	return member{p, organisation, collects}, true
+	return m, true
 }
 
 // Expel ends the connections with all who are no longer admitted, forgets them,

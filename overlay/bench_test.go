@@ -69,6 +69,9 @@ func BenchmarkLookup(b *testing.B) {
 func BenchmarkRoute(b *testing.B) {
 	o := &Overlay{}
 	o.routes.init()
+	for _, p := range []peer.ID{"a", "b", "c"} {
+		o.shares.note(p, Full)
+	}
 	o.routes.put([32]byte{1}, 3, []peer.ID{"a", "b", "c"})
 	for b.Loop() {
 		if _, err := o.Collectors(b.Context(), [32]byte{1}, 3); err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/komondor/komondor/overlay/kademlia"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/test"
 )
@@ -33,7 +35,7 @@ func TestPrefer(t *testing.T) {
 		{"nobody", "", ""},
 	} {
 		var got []string
-		for _, p := range prefer(parseMembers(t, c.members)) {
+		for _, p := range kademlia.Prefer(parseMembers(t, c.members)) {
 			got = append(got, string(p))
 		}
 		if strings.Join(got, " ") != c.want {
@@ -55,7 +57,7 @@ func parseMembers(t *testing.T, text string) (near []member) {
 		organisation, leaf := strings.CutSuffix(rest, " leaf")
 		near = append(near, member{peer.ID(at), organisation, !leaf})
 	}
-	if !slices.IsSortedFunc(near, func(a, b member) int { return strings.Compare(string(a.id), string(b.id)) }) {
+	if !slices.IsSortedFunc(near, func(a, b member) int { return strings.Compare(string(a.ID), string(b.ID)) }) {
 		t.Fatalf("%q is not by distance", text)
 	}
 	return near
@@ -64,17 +66,17 @@ func parseMembers(t *testing.T, text string) (near []member) {
 // Whoever is beyond the window does not change who is chosen inside.
 func TestPreferLooksNoFurtherThanItsWindow(t *testing.T) {
 	var near []member
-	for i := range window + 5 {
+	for i := range kademlia.Window + 5 {
 		near = append(near, member{peer.ID(fmt.Sprintf("%02d", i)), "A", true})
 	}
-	near[window].organisation = "B"
-	for i, p := range prefer(near) {
-		if p != near[i].id {
+	near[kademlia.Window].Organisation = "B"
+	for i, p := range kademlia.Prefer(near) {
+		if p != near[i].ID {
 			t.Fatalf("place %d: %s", i, p)
 		}
 	}
-	near[window-1].organisation = "B"
-	if got := prefer(near)[maxOfOne]; got != near[window-1].id {
+	near[kademlia.Window-1].Organisation = "B"
+	if got := kademlia.Prefer(near)[kademlia.MaxOfOne]; got != near[kademlia.Window-1].ID {
 		t.Errorf("the last in the window is passed over for %s", got)
 	}
 }
@@ -85,23 +87,23 @@ func TestPreferLooksNoFurtherThanItsWindow(t *testing.T) {
 func TestPreferOnRandomMemberships(t *testing.T) {
 	for seed := range uint64(2000) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		near := make([]member, rnd.IntN(window+1))
+		near := make([]member, rnd.IntN(kademlia.Window+1))
 		of, collecting := map[string]int{}, 0
 		for i := range near {
 			near[i] = member{peer.ID(fmt.Sprint(i)), string(rune('A' + rnd.IntN(6))), rnd.IntN(4) > 0}
-			if near[i].collects {
-				of[near[i].organisation]++
+			if near[i].Collects {
+				of[near[i].Organisation]++
 				collecting++
 			}
 		}
 		places := 0 // that collecting members can fill without a third of one
 		for _, n := range of {
-			places += min(n, maxOfOne)
+			places += min(n, kademlia.MaxOfOne)
 		}
-		order := prefer(near)
+		order := kademlia.Prefer(near)
 		byID := map[peer.ID]member{}
 		for _, m := range near {
-			byID[m.id] = m
+			byID[m.ID] = m
 		}
 		if sorted := slices.Sorted(slices.Values(order)); len(slices.Compact(sorted)) != len(near) {
 			t.Fatalf("seed %d: %d members became %v", seed, len(near), order)
@@ -109,11 +111,11 @@ func TestPreferOnRandomMemberships(t *testing.T) {
 		got := map[string]int{}
 		for i, p := range order {
 			m := byID[p]
-			if i < collecting != m.collects {
+			if i < collecting != m.Collects {
 				t.Errorf("seed %d: place %d of %d collecting is %+v", seed, i, collecting, m)
 			}
-			if got[m.organisation]++; i < places && got[m.organisation] > maxOfOne {
-				t.Errorf("seed %d: %s has %d of the first %d", seed, m.organisation, got[m.organisation], i+1)
+			if got[m.Organisation]++; i < places && got[m.Organisation] > kademlia.MaxOfOne {
+				t.Errorf("seed %d: %s has %d of the first %d", seed, m.Organisation, got[m.Organisation], i+1)
 			}
 		}
 	}
@@ -138,19 +140,20 @@ func TestSourceAndCollectorsAgree(t *testing.T) {
 		}
 		known := func(p peer.ID) (member, bool) { return standing[p], true }
 		choose := func(self peer.ID, key [32]byte, r int) []peer.ID {
-			q := newQuery(placeOfKey(key), self, r, known)
+			q := kademlia.NewQuery(placeOf, known)
+			q.Start(placeOfKey(key), self, r)
 			for _, p := range all {
-				q.add(p)
+				q.Add(p)
 			}
-			return q.collectors()
+			return q.Collectors()
 		}
 		for k := range 20 {
 			key := testKey(1000*int(seed) + k)
 			want := choose(all[0], key, 5)
 			of := map[string]int{}
 			for _, p := range want {
-				if of[standing[p].organisation]++; !standing[p].collects || of[standing[p].organisation] > maxOfOne {
-					t.Errorf("collector %+v, with %d of its organisation", standing[p], of[standing[p].organisation])
+				if of[standing[p].Organisation]++; !standing[p].Collects || of[standing[p].Organisation] > kademlia.MaxOfOne {
+					t.Errorf("collector %+v, with %d of its organisation", standing[p], of[standing[p].Organisation])
 				}
 				if got := choose(p, key, 5); !slices.Equal(got, want) {
 					t.Errorf("a collector would choose %v, the source %v", got, want)
@@ -177,10 +180,10 @@ func TestAgreementOfWholeNodes(t *testing.T) {
 			key := testKey(k)
 			var near []member
 			for _, n := range tn.nearest(key, size) {
-				m, _ := tn.nodes[0].member(n.ID())
+				m, _ := tn.nodes[0].member(n.ID(), placeOfKey(key))
 				near = append(near, m)
 			}
-			want := prefer(near)[:r]
+			want := kademlia.Prefer(near)[:r]
 			for i := 0; i < size; i += 10 {
 				n := tn.nodes[i]
 				got, err := n.Collectors(t.Context(), key, r)

@@ -79,9 +79,20 @@ func (c *client) call(ctx context.Context, to peer.ID, body []byte) (reply, erro
 	defer c.leave(l)
 	for again := false; ; again = true {
 		res := l.once(ctx, body)
-		if again || !errors.Is(res.err, errStale) {
+		if !errors.Is(res.err, errStale) {
 			return res.reply, res.err
 		}
+		if again {
+			c.lost(to)
+			return res.reply, res.err
+		}
+	}
+}
+
+// lost evicts a destination that does not answer, unless it is this node that ends.
+func (c *client) lost(to peer.ID) {
+	if c.o.ctx.Err() == nil {
+		c.o.evict(to)
 	}
 }
 
@@ -190,6 +201,7 @@ func (l *line) write(batch []*call) {
 	if l.session == nil || l.session.failed() {
 		s, err := l.open()
 		if err != nil {
+			l.lost(l.to)
 			for _, c := range batch {
 				l.finish(c, result{err: err})
 			}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // maxRounds ends a delivery that liars keep going: each round is a new set of
@@ -16,14 +18,15 @@ import (
 const maxRounds = 16
 
 // Deliver brings the payload to each of the r collectors of the key and returns
-// how many acknowledged it. Who does not answer is evicted and the next nearest
-// takes its place, so that fewer than r acknowledgements without an error mean
-// that there are no more members. This node, if it is a collector, calls its own
-// Collector. Deliver blocks while the destinations' queues are full; it is safe
-// to deliver the same payload again.
+// how many acknowledged it. Who does not answer, is busy or takes longer than
+// 1.5 seconds is passed over, and the next nearest takes its place, so that fewer
+// than r acknowledgements without an error mean that there are no more members
+// that collect now. This node, if it is a collector, calls its own Collector. It
+// is safe to deliver the same payload again.
 //
-// The error wraps ErrRefused where a collector did not want the payload, and
-// the context's where time ran out.
+// The error wraps ErrRefused where a collector did not want the payload, ErrBusy
+// where nobody has taken it because all that could are busy, and the context's
+// where time ran out.
 func (o *Overlay) Deliver(ctx context.Context, key [32]byte, r int, payload []byte) (acks int, err error) {
 	if len(payload) > MaxPayload {
 		return 0, fmt.Errorf("payload of %d bytes is over the %d allowed", len(payload), MaxPayload)
@@ -38,13 +41,12 @@ func (o *Overlay) Deliver(ctx context.Context, key [32]byte, r int, payload []by
 			err = fmt.Errorf("deliver to key %x: %d of %d acknowledged: %w", key[:4], d.acks, r, err)
 			return d.acks, errors.Join(append(d.errs, err)...)
 		}
-		whole := slices.Clone(route)
 		todo := slices.DeleteFunc(route, func(p peer.ID) bool { return slices.Contains(d.settled, p) })
 		if len(todo) == 0 {
-			if len(d.named) > 0 { // a better route than the lookup's
-				o.routes.put(key, r, whole)
+			if d.better != nil {
+				o.routes.put(key, r, d.better[:min(r, len(d.better))])
 			}
-			return d.acks, errors.Join(d.errs...)
+			return d.acks, d.outcome()
 		}
 		if len(todo) == 1 {
 			d.send(ctx, todo[0])
@@ -70,33 +72,66 @@ type delivery struct {
 	settled []peer.ID // have acknowledged or refused
 	named   []peer.ID // by collectors, as wanted more than themselves
 	naming  []peer.ID // these did; when still wanted, they must accept
+	busy    []peer.ID // have not taken it, and may do so later
 	acks    int
 	errs    []error
+	better  []peer.ID // than the lookup's: all who are wanted, with those that were named
+	passed  int       // how many of the wanted were found reluctant
 }
 
 // route is the present set of collectors: what the lookup says, and whom
-// collectors have named, as far as they are alive.
-func (d *delivery) route(ctx context.Context) ([]peer.ID, error) {
+// collectors have named, as far as they are alive and willing.
+func (d *delivery) route(ctx context.Context) (peers []peer.ID, err error) {
 	if d.o.ctx.Err() != nil {
 		return nil, errClosed
 	}
-	peers, err := d.o.Collectors(ctx, d.key, d.r)
-	if err != nil || len(d.named) == 0 {
-		return peers, err
+	all, err := d.o.candidates(ctx, d.key, d.r)
+	if err != nil {
+		return nil, err
 	}
-	living := slices.DeleteFunc(append(peers, d.named...), d.o.dead.has)
-	return d.o.choose(placeOfKey(d.key), d.r, living), nil
+	if len(d.named) > 0 {
+		living := slices.DeleteFunc(append(all, d.named...), d.o.dead.has)
+		all = d.o.choose(placeOfKey(d.key), MaxReplicas, living)
+		d.better = all
+	}
+	peers, d.passed = d.o.willing(all, d.r)
+	return peers, nil
+}
+
+// outcome is nil when all who collect have the payload.
+func (d *delivery) outcome() error {
+	switch {
+	case d.acks < d.r && len(d.errs) == 0 && slices.ContainsFunc(d.busy, d.slow):
+		return fmt.Errorf("deliver to key %x: %d of %d acknowledged, others did not in time", d.key[:4], d.acks, d.r)
+	case d.acks == 0 && len(d.errs) == 0 && len(d.busy) > 0:
+		return fmt.Errorf("deliver to key %x: %w", d.key[:4], ErrBusy)
+	}
+	return errors.Join(d.errs...)
+}
+
+func (d *delivery) slow(p peer.ID) bool {
+	avoid, busy := d.o.avoid.has(p)
+	return avoid && !busy
 }
 
 // send brings the payload to one collector and notes what came of it.
 func (d *delivery) send(ctx context.Context, to peer.ID) {
-	rep, err := d.ask(ctx, to)
+	waits, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	rep, err := d.ask(waits, to)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case err != nil && (ctx.Err() != nil || d.o.ctx.Err() != nil): // not the peer's fault
-	case err != nil:
-		d.o.evict(to)
+	case err != nil && waits.Err() != nil: // it may come to have it all the same
+		d.o.pass(to, false)
+		d.settled = append(d.settled, to)
+		d.busy = append(d.busy, to)
+	case err != nil: // it has been evicted
+	case rep.status == busy:
+		d.o.pass(to, true)
+		d.settled = append(d.settled, to)
+		d.busy = append(d.busy, to)
 	case rep.status == closer:
 		d.naming = append(d.naming, to)
 		d.named = append(d.named, d.o.learn(rep.closer, peerstore.RecentlyConnectedAddrTTL)...)
@@ -122,6 +157,9 @@ func (d *delivery) ask(ctx context.Context, to peer.ID) (reply, error) {
 		r = 0
 	}
 	d.mu.Unlock()
+	if r > 0 { // who stands behind those that were passed over may not know of it
+		r = min(r+d.passed, MaxReplicas)
+	}
 	return d.o.reports.call(ctx, to, report{key: d.key, r: r, payload: d.payload}.encode())
 }
 
@@ -131,10 +169,10 @@ func (o *Overlay) Hand(ctx context.Context, to peer.ID, key [32]byte, payload []
 	rep, err := o.reports.call(ctx, to, report{key: key, payload: payload}.encode())
 	switch {
 	case err != nil:
-		if ctx.Err() == nil && o.ctx.Err() == nil {
-			o.evict(to)
-		}
 		return err
+	case rep.status == busy:
+		o.pass(to, true)
+		return fmt.Errorf("hand over key %x to %s: %w", key[:4], to, ErrBusy)
 	case rep.status != accepted:
 		return fmt.Errorf("hand over key %x: %w by %s: %s", key[:4], ErrRefused, to, rep.reason)
 	}
@@ -159,7 +197,13 @@ func (o *Overlay) answerReport(ctx context.Context, from peer.ID, body []byte) (
 }
 
 func (o *Overlay) collected(ctx context.Context, from peer.ID, key [32]byte, payload []byte) reply {
-	if err := o.collect(ctx, from, key, payload); err != nil {
+	if o.capacity == None {
+		return reply{status: busy}
+	}
+	switch err := o.collect(ctx, from, key, payload); {
+	case errors.Is(err, ErrBusy):
+		return reply{status: busy}
+	case err != nil:
 		return reply{status: refused, reason: err.Error()}
 	}
 	return reply{status: accepted}
@@ -168,7 +212,7 @@ func (o *Overlay) collected(ctx context.Context, from peer.ID, key [32]byte, pay
 // better returns the r collectors of the key if this node is none of them, as
 // far as it knows.
 func (o *Overlay) better(key [32]byte, r int) []*peer.AddrInfo {
-	peers := o.wanted(placeOfKey(key), window)
+	peers := o.wanted(placeOfKey(key), kademlia.Window)
 	peers = peers[:min(r, len(peers))]
 	if slices.Contains(peers, o.host.ID()) {
 		return nil
@@ -189,9 +233,6 @@ func (o *Overlay) Send(ctx context.Context, to peer.ID, frame []byte) error {
 	}
 	rep, err := o.frames.call(ctx, to, frame)
 	if err != nil {
-		if ctx.Err() == nil && o.ctx.Err() == nil {
-			o.evict(to)
-		}
 		return err
 	}
 	if rep.status != accepted {

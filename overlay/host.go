@@ -38,7 +38,7 @@ func newHost(c Config, refused *atomic.Uint64) (host.Host, error) {
 	if c.Identity == nil {
 		return nil, errors.New("start overlay: no identity: load one first")
 	}
-	if len(c.Listen) == 0 {
+	if len(c.Listen) == 0 && !c.Leaf {
 		return nil, errors.New("start overlay: no address to listen on: give one such as /ip4/0.0.0.0/tcp/4001")
 	}
 	quics := slices.IndexFunc(c.Listen, func(a multiaddr.Multiaddr) bool {

@@ -7,16 +7,13 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 const (
-	// alpha is how many requests of one lookup may be under way: one, until it
-	// is slow to answer.
-	alpha = 3
-	// hedgeDelay is how slow that is.
+	// hedgeDelay is how slow a peer's answer is when another one is asked, too.
 	hedgeDelay = 300 * time.Millisecond
-	// maxRequests ends a lookup that liars keep going.
-	maxRequests = 24
 	// maxAddrs is how many addresses of a peer are believed.
 	maxAddrs = 8
 )
@@ -35,26 +32,23 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends requests that no longer matter
 	target := placeOfKey(key)
-	q := newQuery(target, o.host.ID(), r, o.member)
-	for _, p := range o.dht.RoutingTable().NearestPeers(target[:], bucketSize) {
+	q := o.newQuery(target, r)
+	for _, p := range o.dht.RoutingTable().NearestPeers(target[:], kademlia.K) {
 		if !o.dead.has(p) && o.admitted(p) {
-			q.add(p)
+			q.Add(p)
 		}
 	}
 	o.count.lookups.Add(1)
-	answers := make(chan answer, maxRequests)
+	answers := make(chan answer, kademlia.MaxRequests)
 	slow := time.NewTimer(hedgeDelay)
 	defer slow.Stop()
-	hedge, inFlight, requests := false, 0, 0
+	hedge := false
 	for {
-		ask, over := q.next(hedge)
-		if over || requests == maxRequests && inFlight == 0 {
-			break
-		}
-		if ask != "" && requests < maxRequests && (inFlight == 0 || hedge && inFlight < alpha) {
-			q.set(ask, asked)
-			inFlight++
-			requests++
+		step, ask := q.Next(hedge)
+		switch step {
+		case kademlia.Over:
+			return q.Collectors(), nil
+		case kademlia.Ask:
 			o.count.lookupMessages.Add(1)
 			if !o.spawn(func() { answers <- o.ask(ctx, ask, key) }) {
 				return nil, errClosed
@@ -65,14 +59,13 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 		}
 		select {
 		case a := <-answers:
-			inFlight--
 			if a.err != nil {
-				q.set(a.from, failed)
+				q.Failed(a.from)
 				continue
 			}
-			q.set(a.from, answered)
+			q.Answered(a.from)
 			for _, p := range o.learn(a.near, peerstore.TempAddrTTL) {
-				q.add(p)
+				q.Add(p)
 			}
 		case <-slow.C:
 			hedge = true
@@ -81,7 +74,6 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 			return nil, fmt.Errorf("look up key %x: %w", key[:4], ctx.Err())
 		}
 	}
-	return q.collectors(), nil
 }
 
 // ask sends one FIND_NODE. Who does not answer is evicted.
@@ -98,7 +90,7 @@ func (o *Overlay) ask(ctx context.Context, p peer.ID, key [32]byte) answer {
 // learn keeps what a peer said about others, as far as it is of use, and
 // returns whom it named. An answer is bounded: a peer could name thousands.
 func (o *Overlay) learn(infos []*peer.AddrInfo, ttl time.Duration) (named []peer.ID) {
-	for _, info := range infos[:min(len(infos), bucketSize+1)] {
+	for _, info := range infos[:min(len(infos), kademlia.K+1)] {
 		addrs := usable(info.Addrs, o.private)
 		if _, err := peer.IDFromBytes([]byte(info.ID)); err != nil || len(addrs) == 0 || info.ID == o.host.ID() || o.dead.has(info.ID) || !o.promising(info.ID) {
 			continue

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 	"time"
 
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
@@ -92,8 +94,8 @@ func TestLookupSurvivesALiar(t *testing.T) {
 		order := tn.nearest(key, 12)
 		liar, from := order[0], order[8]
 		var lies []peer.AddrInfo
-		for len(lies) < bucketSize {
-			if id := test.RandPeerIDFatal(t); placeOf(id).distance(target).less(liar.self.distance(target)) {
+		for len(lies) < kademlia.K {
+			if id := test.RandPeerIDFatal(t); placeOf(id).Distance(target).Compare(liar.self.Distance(target)) < 0 {
 				lies = append(lies, peer.AddrInfo{ID: id, Addrs: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/127.0.0.1/tcp/1")}})
 			}
 		}
@@ -108,7 +110,7 @@ func TestLookupSurvivesALiar(t *testing.T) {
 		if want := ids(order[:3]); err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %v, %v, want %v", got, err, want)
 		}
-		if n := from.Stats().LookupMessages; n > maxRequests {
+		if n := from.Stats().LookupMessages; n > kademlia.MaxRequests {
 			t.Errorf("%d messages", n)
 		}
 	})

@@ -3,6 +3,8 @@ package overlay
 import (
 	"fmt"
 	"testing"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -39,7 +41,7 @@ func TestPartitionHealsWithoutSeed(t *testing.T) {
 		healed := time.Now()
 		until(t, 20*time.Second, "whole tables", func() bool {
 			for _, n := range tn.nodes {
-				if _, table := n.Peers(); table < bucketSize {
+				if _, table := n.Peers(); table < kademlia.K {
 					return false
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 	"testing/synctest"
 	"time"
 
@@ -30,9 +32,26 @@ type testNode struct {
 	frames  map[string]int
 	notices []string
 	refuse  error
+	delay   time.Duration // of each payload
+}
+
+func (n *testNode) setRefusal(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refuse = err
+}
+
+func (n *testNode) setDelay(d time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.delay = d
 }
 
 func (n *testNode) collect(_ context.Context, _ peer.ID, _ [32]byte, payload []byte) error {
+	n.mu.Lock()
+	delay := n.delay
+	n.mu.Unlock()
+	time.Sleep(delay)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.refuse != nil {
@@ -176,7 +195,7 @@ func (tn *testNet) grow(n int) {
 // settle waits until all nodes that fit in a table know one another.
 func (tn *testNet) settle() {
 	tn.t.Helper()
-	tn.settleAt(min(len(tn.nodes)-1, bucketSize))
+	tn.settleAt(min(len(tn.nodes)-1, kademlia.K))
 }
 
 func (tn *testNet) settleAt(want int) {
@@ -216,7 +235,7 @@ func (tn *testNet) nearest(key [32]byte, r int) []*testNode {
 	target := placeOfKey(key)
 	sorted := slices.Clone(tn.nodes)
 	slices.SortFunc(sorted, func(a, b *testNode) int {
-		da, db := a.self.distance(target), b.self.distance(target)
+		da, db := a.self.Distance(target), b.self.Distance(target)
 		return bytes.Compare(da[:], db[:])
 	})
 	return sorted[:min(r, len(sorted))]

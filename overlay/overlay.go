@@ -23,6 +23,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 const (
@@ -31,14 +33,13 @@ const (
 	reportProtocol             = prefix + "/report"
 	frameProtocol              = prefix + "/broadcast"
 	askProtocol                = prefix + "/ask"
+	attachProtocol             = prefix + "/attach"
 )
 
 const (
 	// rpcTimeout ends a dial, a lookup request, or a stream on which an
 	// acknowledgement is due and none comes.
 	rpcTimeout = 2 * time.Second
-	// bucketSize is Kademlia's k: contacts a bucket and peers an answer.
-	bucketSize = 20
 	// MaxReplicas bounds r: one answer of a peer must be able to hold them all.
 	MaxReplicas = 16
 )
@@ -46,7 +47,7 @@ const (
 // Config is what a node brings to the overlay.
 type Config struct {
 	Identity  crypto.PrivKey        // Ed25519: the node's name is made of it
-	Listen    []multiaddr.Multiaddr // for instance /ip4/0.0.0.0/tcp/4001, or …/udp/4001/quic-v1; at least one
+	Listen    []multiaddr.Multiaddr // for instance /ip4/0.0.0.0/tcp/4001, or …/udp/4001/quic-v1; at least one, but for a leaf
 	Announce  []multiaddr.Multiaddr // where others reach this node from outside of its NAT, beside what it listens on
 	Bootstrap []peer.AddrInfo       // members to join through; none for the first node
 	// Remembered are Contacts of an earlier run: tried like Bootstrap, but nobody
@@ -59,6 +60,12 @@ type Config struct {
 	// wait. Zero: 2,000 reports a second and 4,000 at once, 500 broadcast frames
 	// and 1,000.
 	ReportRate, FrameRate Rate
+	// Capacity is for which share of the keys near to it this node collects. The zero
+	// value is all of them.
+	Capacity Capacity
+	// Leaf is a node that collects for nobody and stands in nobody's table: it needs
+	// no address at which others reach it, and hangs on three full nodes, its Hosts.
+	Leaf bool
 	// Private admits private and loopback addresses: for a lab, not the Internet.
 	Private bool
 	// Host, when set, is used as it is instead of Identity, Listen and Private
@@ -72,7 +79,8 @@ type Config struct {
 
 // Collector receives a payload that this node is responsible for. The payload
 // is its to keep. An error refuses it: the text goes back to the sender, who
-// does not try again. Payloads of different senders come concurrently, those of
+// does not try again; one that wraps ErrBusy has it given to the next member, and
+// this node left alone for 30 seconds. Payloads of different senders come concurrently, those of
 // one stream in turn, so it must not wait for the network.
 type Collector func(ctx context.Context, from peer.ID, key [32]byte, payload []byte) error
 
@@ -82,6 +90,10 @@ type Receiver func(ctx context.Context, from peer.ID, frame []byte) error
 // ErrRefused is wrapped by errors of Deliver and Send when the other side is
 // alive and does not want the payload. Sending it again is no use.
 var ErrRefused = errors.New("refused")
+
+// ErrBusy is wrapped by errors of a Collector that takes no payloads now, and of
+// a Deliver that found nobody who does. Trying again later is of use.
+var ErrBusy = errors.New("busy")
 
 // Overlay is one running node.
 type Overlay struct {
@@ -96,15 +108,22 @@ type Overlay struct {
 	notice    func(string)
 	seeds     []*seed
 
-	routes  routes
-	dead    graveyard
-	lost    lost
-	changes changes
-	redials chan struct{} // bounds concurrent re-dials of lost contacts
+	capacity Capacity // this node's own
+	leaf     bool
+	leaves   leaves // of a full node
+	hosts    hosts  // of a leaf
+	routes   routes
+	dead     graveyard
+	lost     lost
+	avoid    avoided
+	shares   shares
+	changes  changes
+	redials  chan struct{} // bounds concurrent re-dials of lost contacts
 
-	reports *client
-	frames  *client
-	asking  chan struct{} // taken by each question of this node
+	reports   *client
+	frames    *client
+	attaching *client
+	asking    chan struct{} // taken by each question of this node
 
 	collect Collector     // valid once ready is closed
 	receive Receiver      // likewise
@@ -127,8 +146,11 @@ func New(ctx context.Context, c Config) (*Overlay, error) {
 		return nil, fmt.Errorf("start overlay: %w", err)
 	}
 	o := &Overlay{
-		host: c.Host, private: c.Private || c.Host != nil, admission: c.Admission, notice: c.Notice,
+		host: c.Host, private: c.Private || c.Host != nil, admission: c.Admission, notice: c.Notice, capacity: c.Capacity, leaf: c.Leaf,
 		redials: make(chan struct{}, maxRedials), asking: make(chan struct{}, maxAsking), ready: make(chan struct{}),
+	}
+	if c.Leaf {
+		o.capacity = None
 	}
 	if o.notice == nil {
 		o.notice = func(string) {}
@@ -157,9 +179,11 @@ func (o *Overlay) start(c Config) (err error) {
 	o.self = placeOf(o.host.ID())
 	o.routes.init()
 	o.changes.init()
+	o.hosts.full, o.hosts.wake = map[peer.ID]time.Time{}, make(chan struct{}, 1)
 	o.lost.init()
 	o.reports = o.newClient(reportProtocol, &o.count.report)
 	o.frames = o.newClient(frameProtocol, &o.count.frame)
+	o.attaching = o.newClient(attachProtocol, &o.count.attach)
 	if o.kad, err = pb.NewProtocolMessenger(sender{o.host}); err != nil {
 		return fmt.Errorf("start overlay: %w", err)
 	}
@@ -169,14 +193,18 @@ func (o *Overlay) start(c Config) (err error) {
 	if err := o.watch(); err != nil {
 		return err
 	}
-	o.serve(reportProtocol, &o.count.report, c.ReportRate.or(reportRate), o.answerReport)
+	o.host.SetStreamHandler(capacityProtocols[o.capacity], func(s network.Stream) { s.Reset() }) // its name says all
+	if !o.leaf {
+		o.serve(reportProtocol, &o.count.report, c.ReportRate.or(reportRate), o.answerReport)
+		o.serve(attachProtocol, &o.count.attach, attachRate, o.answerAttach)
+	}
 	o.serve(frameProtocol, &o.count.frame, c.FrameRate.or(frameRate), o.answerFrame)
 	o.serveAsk()
 	if o.ownHost {
 		if err := listen(o.host, c.Listen); err != nil {
 			return err
 		}
-		if len(o.host.Addrs()) == 0 {
+		if len(o.host.Addrs()) == 0 && !o.leaf {
 			o.notice("none of this node's addresses is public: other members cannot reach it; listen on a public address, announce the one that a NAT forwards, or allow private addresses in a lab")
 		}
 	}
@@ -189,14 +217,21 @@ func (o *Overlay) start(c Config) (err error) {
 		o.seeds = append(o.seeds, &seed{info: info, remembered: true})
 	}
 	o.spawn(o.bootstrap)
+	if o.leaf {
+		o.spawn(o.hang)
+	}
 	return nil
 }
 
 func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
+	mode := dht.ModeServer
+	if o.leaf {
+		mode = dht.ModeClient // in nobody's table
+	}
 	d, err := dht.New(o.host,
 		dht.ProtocolPrefix(prefix),
-		dht.Mode(dht.ModeServer), // the default waits for a public reachability that closed nets never show
-		dht.BucketSize(bucketSize),
+		dht.Mode(mode), // the default waits for a public reachability that closed nets never show
+		dht.BucketSize(kademlia.K),
 		dht.DisableProviders(),
 		dht.DisableValues(),
 		dht.RoutingTableRefreshPeriod(time.Minute),
@@ -247,9 +282,9 @@ func (o *Overlay) Close() error {
 		return nil
 	}
 	o.cancel()
-	o.host.RemoveStreamHandler(reportProtocol)
-	o.host.RemoveStreamHandler(frameProtocol)
-	o.host.RemoveStreamHandler(askProtocol)
+	for _, p := range []protocol.ID{reportProtocol, frameProtocol, askProtocol, attachProtocol, capacityProtocols[o.capacity]} {
+		o.host.RemoveStreamHandler(p)
+	}
 	var errs []error
 	if o.dht != nil {
 		errs = append(errs, o.dht.Close())

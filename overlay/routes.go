@@ -10,6 +10,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 const (
@@ -128,22 +130,13 @@ func (o *Overlay) dropNear(p peer.ID) {
 	})
 }
 
-// choose returns the r collectors that are wanted most among some members and
-// this node.
-func (o *Overlay) choose(target place, r int, among []peer.ID) []peer.ID {
-	q := newQuery(target, o.host.ID(), r, o.member)
-	for _, p := range among {
-		q.add(p)
-	}
-	return q.collectors()
-}
-
 // Near returns the r collectors of the key as far as this node's own table knows
 // them, without asking anybody. Near is false where this node is not among the 20
 // nearest: then others know better.
 func (o *Overlay) Near(key [32]byte, r int) (collectors []peer.ID, near bool) {
-	order := o.wanted(placeOfKey(key), window)
-	return order[:min(r, len(order))], slices.Index(order, o.host.ID()) < window
+	order := o.wanted(placeOfKey(key), kademlia.Window)
+	collectors, _ = o.willing(order, r)
+	return collectors, slices.Index(order, o.host.ID()) < kademlia.Window
 }
 
 // Displaces reports whether one of those that came takes the place of a collector of
@@ -157,10 +150,37 @@ func (o *Overlay) Displaces(key [32]byte, r int, told, came []peer.ID) bool {
 
 // Collectors returns the r collectors of the key, this node among them if it is
 // one: the nearest members, but at most two of an organisation and none that
-// should not collect where there are enough others near; see prefer. There are
+// should not collect where there are enough others near; see prefer. Who was busy
+// a moment ago is left out; when it may be asked again, that is a change. There are
 // fewer only where there are fewer members. Who stands at the end may have died
 // unnoticed; Deliver finds out.
 func (o *Overlay) Collectors(ctx context.Context, key [32]byte, r int) ([]peer.ID, error) {
+	all, err := o.candidates(ctx, key, r)
+	if err != nil {
+		return nil, err
+	}
+	peers, _ := o.willing(all, r)
+	return peers, nil
+}
+
+// candidates returns so many of the wanted that r of them are willing, if there are.
+func (o *Overlay) candidates(ctx context.Context, key [32]byte, r int) ([]peer.ID, error) {
+	for asked := r; ; {
+		all, err := o.nearest(ctx, key, asked)
+		if err != nil {
+			return nil, err
+		}
+		_, passed := o.willing(all, r)
+		enough := min(r+passed, MaxReplicas)
+		if asked >= enough || len(all) < asked {
+			return all, nil
+		}
+		asked = enough
+	}
+}
+
+// nearest returns the r members that are wanted most as collectors of the key.
+func (o *Overlay) nearest(ctx context.Context, key [32]byte, r int) ([]peer.ID, error) {
 	if r < 1 || r > MaxReplicas {
 		return nil, fmt.Errorf("%d collectors wanted: want 1 to %d", r, MaxReplicas)
 	}

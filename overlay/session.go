@@ -135,6 +135,9 @@ func (s *session) fail(err error) {
 	s.mu.Unlock()
 	s.watchdog.Stop()
 	s.stream.Reset()
+	if len(lost) > 0 && !errors.Is(err, errStale) && !errors.Is(err, errClosed) {
+		s.line.lost(s.line.to) // first: who waits for it looks for another one
+	}
 	for _, c := range lost {
 		s.line.finish(c, result{err: fmt.Errorf("send to %s: %w", s.line.to, err)})
 	}

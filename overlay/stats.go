@@ -22,6 +22,7 @@ type Traffic struct {
 	Acked     uint64
 	Refused   uint64 // by the other side
 	Redirects uint64 // answered with nearer members instead
+	Busy      uint64 // answered that the other side takes none now
 	Failed    uint64 // without an answer
 	Received  uint64 // from others, whatever became of them
 	Waits     uint64 // of peers that sent faster than their rate
@@ -43,11 +44,11 @@ func (o *Overlay) Stats() Stats {
 
 type counters struct {
 	lookups, lookupMessages, evicted, refused atomic.Uint64
-	report, frame, ask                        traffic
+	report, frame, ask, attach                traffic
 }
 
 type traffic struct {
-	sent, batches, acked, refused, redirects, failed, received, waits, broken atomic.Uint64
+	sent, batches, acked, refused, redirects, busy, failed, received, waits, broken atomic.Uint64
 }
 
 func (t *traffic) reply(s status) {
@@ -58,12 +59,14 @@ func (t *traffic) reply(s status) {
 		t.refused.Add(1)
 	case closer:
 		t.redirects.Add(1)
+	case busy:
+		t.busy.Add(1)
 	}
 }
 
 func (t *traffic) load() Traffic {
 	return Traffic{
 		Sent: t.sent.Load(), Batches: t.batches.Load(), Acked: t.acked.Load(), Refused: t.refused.Load(),
-		Redirects: t.redirects.Load(), Failed: t.failed.Load(), Received: t.received.Load(), Waits: t.waits.Load(), Broken: t.broken.Load(),
+		Redirects: t.redirects.Load(), Busy: t.busy.Load(), Failed: t.failed.Load(), Received: t.received.Load(), Waits: t.waits.Load(), Broken: t.broken.Load(),
 	}
 }

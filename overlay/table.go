@@ -32,7 +32,7 @@ func (o *Overlay) Rank(key [32]byte) int {
 func (o *Overlay) Buckets() [][]peer.ID {
 	var buckets [][]peer.ID
 	for _, p := range o.dht.RoutingTable().ListPeers() {
-		i := o.self.prefixLen(placeOf(p))
+		i := o.self.PrefixLen(placeOf(p))
 		for len(buckets) <= i {
 			buckets = append(buckets, nil)
 		}
@@ -123,7 +123,7 @@ func signal(c chan<- struct{}) {
 // watch follows connections and the table. The subscription is always drained:
 // one that is not blocks the event bus and with it all discovery.
 func (o *Overlay) watch() error {
-	sub, err := o.host.EventBus().Subscribe(new(event.EvtPeerConnectednessChanged), eventbus.BufSize(256))
+	sub, err := o.host.EventBus().Subscribe([]any{new(event.EvtPeerConnectednessChanged), new(event.EvtPeerIdentificationCompleted)}, eventbus.BufSize(256))
 	if err != nil {
 		return fmt.Errorf("watch connections: %w", err)
 	}
@@ -139,7 +139,12 @@ func (o *Overlay) watch() error {
 				if !open {
 					return // the host was closed
 				}
-				o.connection(e.(event.EvtPeerConnectednessChanged))
+				switch e := e.(type) {
+				case event.EvtPeerConnectednessChanged:
+					o.connection(e)
+				case event.EvtPeerIdentificationCompleted:
+					o.introduced(e.Peer)
+				}
 			case <-o.changes.wake:
 				for _, c := range o.changes.take() {
 					switch c.what {
@@ -170,11 +175,13 @@ func (o *Overlay) watch() error {
 
 // connection must not block: see watch.
 func (o *Overlay) connection(e event.EvtPeerConnectednessChanged) {
-	switch {
-	case e.Connectedness == network.Connected:
+	if e.Connectedness == network.Connected {
 		o.dead.remove(e.Peer)
 		o.lost.found(e.Peer)
-	case o.dht.RoutingTable().Find(e.Peer) != "" || o.routes.leadTo(e.Peer):
+		return
+	}
+	o.parted(e.Peer)
+	if o.dht.RoutingTable().Find(e.Peer) != "" || o.routes.leadTo(e.Peer) {
 		o.spawn(func() { o.redial(e.Peer) })
 	}
 }

@@ -31,6 +31,7 @@ const (
 	accepted status = iota + 1 // the rest is the answer to a question
 	refused                    // the rest is why, as text
 	closer                     // the rest names the right collectors of the key, as a kad-dht message
+	busy                       // not now: give it to the next one, and leave this one alone for a while
 )
 
 const maxReason = 512
@@ -118,6 +119,7 @@ func decodeReply(body []byte) (reply, error) {
 			return reply{}, fmt.Errorf("%w: closer peers: %w", errFrame, err)
 		}
 		r.closer = pb.PBPeersToPeerInfos(m.GetCloserPeers())
+	case busy:
 	default:
 		return reply{}, fmt.Errorf("%w: reply status %d", errFrame, r.status)
 	}

@@ -52,6 +52,8 @@ Every flag can stand in the configuration file under its own name, for instance
 ` + formats(),
 		Example: `  komondor join komondor-invitation-... --data /var/lib/komondor --read sshd=/var/log/auth.log
   komondor join --read sshd=/var/log/auth.log --network approve
+  komondor join --capacity 1/4 --read sshd=/var/log/auth.log
+  komondor join --leaf --read sshd=/var/log/auth.log
   komondor join --open --data /tmp/a --listen /ip4/127.0.0.1/tcp/4001 --read sshd=/var/log/auth.log --block observe
   komondor join --open /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo... --data /tmp/b --listen /ip4/127.0.0.1/tcp/4002 --block observe`,
 		Args: cobra.ArbitraryArgs,
@@ -59,6 +61,9 @@ Every flag can stand in the configuration file under its own name, for instance
 			err := configure(cmd.Flags(), config, cmd.Flags().Changed("config"))
 			if err != nil {
 				return err
+			}
+			if c.Leaf && !cmd.Flags().Changed("listen") {
+				c.Listen = nil
 			}
 			c.Version, c.Data, c.Control = version, at.data, at.socket()
 			if c.Passphrase, err = pass.read(); err != nil {
@@ -98,6 +103,8 @@ Every flag can stand in the configuration file under its own name, for instance
 	f.StringSliceVar(&c.Bootstrap, "bootstrap", nil, "`addresses` to join by, beside the arguments")
 	f.StringSliceVar(&c.Listen, "listen", []string{"/ip4/0.0.0.0/tcp/4001"}, "`multiaddrs` to listen on")
 	f.StringSliceVar(&c.Announce, "announce", nil, "further `multiaddrs` at which others reach this node, for instance /ip4/198.51.100.7/tcp/4001 where a NAT forwards that port")
+	f.StringVar(&c.Capacity, "capacity", "", "for which `share` of the keys near to it this node collects the others' reports: 1, 1/2, 1/4, 1/8 or 0 (default 1, and 0 for a leaf)")
+	f.BoolVar(&c.Leaf, "leaf", false, "only report and act: collect for nobody, and hang on three other nodes; needs no address at which others reach it")
 	f.StringArrayVar(&reads, "read", nil, "a log to read, as `FORMAT=PATH`; may be repeated")
 	f.IntVar(&c.Quorum, "quorum", 0, "how many organisations an alert needs here; a federation's policy can only be made stricter: what has less waits for a person")
 	f.StringVar(&c.Network, "network", "auto", "what evidence of others may do: `auto` blocks, approve waits for a person, observe shows it; own detections always block")

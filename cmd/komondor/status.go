@@ -48,6 +48,8 @@ func printStatus(w io.Writer, s control.Status) error {
 		{"safety", f.Safety},
 		{"quorum", fmt.Sprintf("%d organisations", f.Quorum)},
 		{"peers", strconv.Itoa(s.Peers)},
+		{"role", role(s)},
+		{"collects", collects(s.Collecting)},
 		{"blocks by", fmt.Sprintf("%s; on evidence of others: %s", blocking, s.Block.Network)},
 		{"blocked now", fmt.Sprintf("%d, %d new in the last hour; %d proposals hit the never-block set", s.Block.Live, s.Block.LastHour, s.Block.NeverHits)},
 	}
@@ -96,7 +98,7 @@ func printStatus(w io.Writer, s control.Status) error {
 		{"reports", fmt.Sprintf("%d, sent in %d messages, %d acknowledged", c.Reports, c.ReportMessages, c.Acknowledged)},
 		{"lookups", fmt.Sprintf("%d, in %d messages", c.Lookups, c.LookupMessages)},
 		{"messages an event", perEvent(c)},
-		{"collected", fmt.Sprintf("%d reports on %d keys, %d refused", c.Collected, c.KeysCollected, c.Refused)},
+		{"collected", fmt.Sprintf("%d reports on %d keys, %d refused, %d turned away under load", c.Collected, c.KeysCollected, c.Refused, c.Shed)},
 		{"alerts", fmt.Sprintf("%d with their updates, %d raised here, %d refused, %d messages", c.Alerts, c.AlertsRaised, c.AlertsInvalid, c.AlertMessages)},
 		{"blocks", fmt.Sprintf("%d, %d refused, %d withdrawn", c.Blocks, c.BlocksRefused, c.Withdrawn)},
 		{"turned away", fmt.Sprintf("%d connections of strangers", c.Turned)},
@@ -114,6 +116,25 @@ func printStatus(w io.Writer, s control.Status) error {
 		}
 	}
 	return table(w, bold(w, "COUNTED")+"\t", rows)
+}
+
+func role(s control.Status) string {
+	if s.Role == "leaf" {
+		return fmt.Sprintf("leaf, hangs on %d full nodes", s.Attached)
+	}
+	return fmt.Sprintf("full node, %d leaves hang on it", s.Attached)
+}
+
+func collects(c control.Collecting) string {
+	switch {
+	case c.Reason != "":
+		return fmt.Sprintf("nothing since %s: %s", c.Since.Local().Format(time.TimeOnly), c.Reason)
+	case !c.Now:
+		return "nothing"
+	case c.Capacity == "1":
+		return "all keys that it is near to"
+	}
+	return fmt.Sprintf("%s of the keys that it is near to", c.Capacity)
 }
 
 func perEvent(c control.Counters) string {

@@ -38,8 +38,9 @@ type Node struct {
 	firewall *firewall
 	running  atomic.Pointer[node.Node] // nil: it does not run
 	cancel   context.CancelFunc
-	ended    chan error // has one value once Run has returned
-	rogue    *rogue     // runs in the place of the product
+	ended    chan error         // has one value once Run has returned
+	rogue    *rogue             // runs in the place of the product
+	tune     func(*node.Config) // changes what it is told, where it is not an ordinary node
 
 	// In a closed federation:
 	membership   federation.Membership
@@ -98,6 +99,9 @@ func (n *Node) start() error {
 	}
 	if n.net.loss != nil {
 		c.Host = n.net.loss.on(n.host)
+	}
+	if n.tune != nil {
+		n.tune(&c)
 	}
 	var first sync.Once
 	begun := func(product *node.Node) {

@@ -1,0 +1,305 @@
+package overlay
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/test"
+
+	"github.com/komondor/komondor/overlay/kademlia"
+)
+
+func TestParseCapacity(t *testing.T) {
+	for c := Full; c <= None; c++ {
+		if got, err := ParseCapacity(c.String()); got != c || err != nil {
+			t.Errorf("%s is read as %s, %v", c, got, err)
+		}
+	}
+	for _, text := range []string{"", "2", "1/3", "0.5", "1/2 "} {
+		if c, err := ParseCapacity(text); err == nil {
+			t.Errorf("%q is read as %s", text, c)
+		}
+	}
+}
+
+// A share is what it says, and lies within every larger one.
+func TestSharesNest(t *testing.T) {
+	const keys = 20000
+	node := placeOf("node")
+	served := [None + 1]int{}
+	for k := range keys {
+		for c, before := Full, true; c <= None; c++ {
+			serves := c.serves(placeOfKey(testKey(k)), node)
+			if serves && !before {
+				t.Fatalf("key %d belongs to the share of %s and not to a larger one", k, c)
+			}
+			if before = serves; serves {
+				served[c]++
+			}
+		}
+	}
+	for c := Full; c < None; c++ {
+		want := float64(keys) / float64(int(1)<<c)
+		if off := math.Abs(float64(served[c]) - want); off > 5*math.Sqrt(want) {
+			t.Errorf("capacity %s serves %d of %d keys, want %.0f", c, served[c], keys, want)
+		}
+	}
+	if served[None] != 0 {
+		t.Errorf("capacity 0 serves %d keys", served[None])
+	}
+}
+
+// mixed is a population as it may be: half of all nodes are ordinary, a quarter
+// has half of their capacity, the others have less or none.
+var mixed = []Capacity{Full, Full, Full, Full, Half, Half, Quarter, None}
+
+// Load against capacity, with placement as all nodes would agree on it: what a
+// node collects is in proportion to its capacity.
+func TestLoadFollowsCapacity(t *testing.T) {
+	t.Log("| nodes | capacity | nodes of it | keys a node, mean | share of a full one's | coefficient of variation |")
+	t.Log("| ---: | ---: | ---: | ---: | ---: | ---: |")
+	for _, size := range []int{100, 1000} {
+		const r = 5
+		const keys = 8000
+		type node struct {
+			id       peer.ID
+			place    place
+			capacity Capacity
+			load     int
+			distance uint64 // to the key in question: its first bits
+		}
+		nodes := make([]*node, size)
+		byID := map[peer.ID]*node{}
+		for i := range nodes {
+			// Not by chance: the figures are the same each time.
+			id := peer.ID(fmt.Sprintf("node %d of %d", i, size))
+			nodes[i] = &node{id: id, place: placeOf(id), capacity: mixed[i%len(mixed)]}
+			byID[id] = nodes[i]
+		}
+		for k := range keys {
+			key := placeOfKey(testKey(k))
+			for _, n := range nodes {
+				d := n.place.Distance(key)
+				n.distance = binary.BigEndian.Uint64(d[:])
+			}
+			slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.distance, b.distance) })
+			var near []member
+			for _, n := range nodes[:kademlia.Window] {
+				near = append(near, member{ID: n.id, Collects: n.capacity.serves(key, n.place)})
+			}
+			for _, p := range kademlia.Prefer(near)[:r] {
+				byID[p].load++
+			}
+		}
+		slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.capacity, b.capacity) })
+		full := 0.
+		for c := Full; c <= None; c++ {
+			var loads []float64
+			for _, n := range nodes {
+				if n.capacity == c {
+					loads = append(loads, float64(n.load))
+				}
+			}
+			if len(loads) == 0 {
+				continue
+			}
+			mean, cv := spread(loads)
+			if c == Full {
+				full = mean
+			}
+			t.Logf("| %d | %s | %d | %.0f | %.3f | %.2f |", size, c, len(loads), mean, mean/full, cv)
+			want := 0.
+			if c != None {
+				want = 1 / float64(int(1)<<c)
+			}
+			// The nodes lie differently thick around one another, so their loads vary;
+			// the mean of many varies less.
+			if tolerance := 4 * 0.6 / math.Sqrt(float64(len(loads))) * want; math.Abs(mean/full-want) > tolerance {
+				t.Errorf("capacity %s has %.3f of a full node's load, want %.3f ± %.3f", c, mean/full, want, tolerance)
+			}
+		}
+	}
+}
+
+// spread returns the mean and the coefficient of variation.
+func spread(of []float64) (mean, cv float64) {
+	for _, x := range of {
+		mean += x / float64(len(of))
+	}
+	for _, x := range of {
+		cv += (x - mean) * (x - mean) / float64(len(of))
+	}
+	if mean == 0 {
+		return 0, 0
+	}
+	return mean, math.Sqrt(cv) / mean
+}
+
+// Whole nodes of mixed capacity: sources find out whom they should ask, and those
+// take what they are given.
+func TestAgreementOfMixedCapacities(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, tn *testNet) {
+		const size, r, keys = 60, 3, 20
+		for i := range size {
+			tn.start(Config{Host: tn.plug(), Capacity: mixed[i%len(mixed)]}, tn.nodes[:min(1, i)]...)
+		}
+		tn.settle()
+		redirects := func() (n uint64) {
+			for _, m := range tn.nodes {
+				n += m.Stats().Report.Redirects
+			}
+			return n
+		}
+		first := uint64(0)
+		for round := range 2 {
+			for k := range keys {
+				key := testKey(k)
+				var near []member
+				for _, n := range tn.nearest(key, size) {
+					near = append(near, member{ID: n.ID(), Collects: n.capacity.serves(placeOfKey(key), n.self)})
+				}
+				want := kademlia.Prefer(near)[:r]
+				payload := fmt.Sprintf("%d in round %d", k, round)
+				from := tn.nodes[(7*k+1)%size]
+				if acks, err := from.Deliver(t.Context(), key, r, []byte(payload)); acks != r || err != nil {
+					t.Errorf("%d acks, %v", acks, err)
+				}
+				for _, n := range tn.nodes {
+					if got := n.has(payload); got != 0 && n.capacity == None {
+						t.Errorf("a node of capacity 0 collects")
+					} else if got != 0 != slices.Contains(want, n.ID()) {
+						t.Errorf("key %d: a node of capacity %s has got %d payloads, one of the collectors: %v", k, n.capacity, got, slices.Contains(want, n.ID()))
+					}
+				}
+				if got, err := from.Collectors(t.Context(), key, r); err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+					t.Errorf("key %d: the source counts on %v, want %v, %v", k, got, want, err)
+				}
+				for i, p := range want {
+					for _, m := range tn.nodes {
+						if m.ID() == p && m.Rank(key) != i {
+							t.Errorf("key %d: collector %d sees rank %d", k, i, m.Rank(key))
+						}
+					}
+				}
+			}
+			if round == 0 {
+				first = redirects()
+			} else if again := redirects() - first; again > 0 {
+				t.Errorf("%d redirects though the routes are known", again)
+			}
+		}
+		t.Logf("%d redirects for the first of %d keys", first, keys)
+	})
+}
+
+func TestSharesAreBounded(t *testing.T) {
+	var s shares
+	for range maxCapacities + 10 {
+		s.note(test.RandPeerIDFatal(t), Half)
+	}
+	if len(s.of) != maxCapacities {
+		t.Errorf("%d are remembered", len(s.of))
+	}
+	if s.note("p", Full) || !s.note("p", Half) || s.note("p", Half) {
+		t.Error("a change is not told, or none is")
+	}
+}
+
+// A busy collector is passed over for a while, and all senders agree on who takes
+// its place; then it takes part again.
+func TestBusyCollectorIsPassedOver(t *testing.T) {
+	inBubble(t, 30, func(t *testing.T, tn *testNet) {
+		key := testKey(5)
+		order := tn.nearest(key, 5)
+		order[1].setRefusal(fmt.Errorf("too much to do: %w", ErrBusy))
+		var sources []*testNode
+		for _, n := range tn.nodes {
+			if !slices.Contains(order, n) {
+				sources = append(sources, n)
+			}
+		}
+		for i, from := range sources {
+			for k := range 3 {
+				payload := fmt.Sprint(i, k)
+				if acks, err := from.Deliver(t.Context(), key, 3, []byte(payload)); acks != 3 || err != nil {
+					t.Fatalf("%d acks, %v", acks, err)
+				}
+				tn.wantAt(payload, []*testNode{order[0], order[2], order[3]})
+			}
+			s := from.Stats().Report
+			if s.Busy != 1 {
+				t.Errorf("source %d was told %d times that a collector is busy", i, s.Busy)
+			}
+			if s.Redirects != 0 {
+				t.Errorf("source %d was sent on %d times by who takes the busy one's place", i, s.Redirects)
+			}
+		}
+		order[1].setRefusal(nil)
+		until(t, 2*avoidTime, "return of who was busy", func() bool {
+			now, err := sources[0].Collectors(t.Context(), key, 3)
+			return err == nil && slices.Contains(now, order[1].ID())
+		})
+		if acks, err := sources[0].Deliver(t.Context(), key, 3, []byte("again")); acks != 3 || err != nil {
+			t.Fatalf("%d acks, %v", acks, err)
+		}
+		tn.wantAt("again", order[:3])
+	})
+}
+
+// Where all are busy nobody is blamed, and the sender knows to try again.
+func TestAllAreBusy(t *testing.T) {
+	inNet(t, 3, func(t *testing.T, tn *testNet) {
+		for _, n := range tn.nodes {
+			n.setRefusal(ErrBusy)
+		}
+		acks, err := tn.nodes[0].Deliver(t.Context(), testKey(1), 3, []byte("p"))
+		if acks != 0 || !errors.Is(err, ErrBusy) {
+			t.Errorf("%d acks, %v", acks, err)
+		}
+		if s := tn.nodes[0].Stats(); s.Evicted != 0 {
+			t.Errorf("%d were evicted", s.Evicted)
+		}
+	})
+}
+
+// Some acknowledge each report just in time not to count as dead. Nothing waits
+// for them: the others have a report at once, and another one has it in their place.
+func TestSlowCollectorIsPassedOver(t *testing.T) {
+	inBubble(t, 12, func(t *testing.T, tn *testNet) {
+		key := testKey(2)
+		order := tn.nearest(key, 4)
+		from := tn.outsider(key, 4)
+		order[0].setDelay(rpcTimeout - 1)
+		began := time.Now()
+		if acks, err := from.Deliver(t.Context(), key, 3, []byte("first")); acks != 3 || err != nil {
+			t.Fatalf("%d acks, %v", acks, err)
+		}
+		if took := time.Since(began); took > patience+rpcTimeout/10 {
+			t.Errorf("the first took %s", took)
+		}
+		began = time.Now()
+		for k := range 100 {
+			if acks, err := from.Deliver(t.Context(), key, 3, fmt.Append(nil, k)); acks != 3 || err != nil {
+				t.Fatalf("%d acks, %v", acks, err)
+			}
+		}
+		if took := time.Since(began); took > rpcTimeout/10 {
+			t.Errorf("the next hundred took %s", took)
+		}
+		tn.wantAt("99", order[1:4])
+		if s := from.Stats(); s.Evicted != 0 {
+			t.Errorf("%d were evicted", s.Evicted)
+		}
+		// The slow one is better than nobody.
+		if got, passed := from.willing(ids(order[:3]), 3); len(got) != 3 || passed != 1 || got[2] != order[0].ID() {
+			t.Errorf("of %v %v are willing", ids(order[:3]), got)
+		}
+	})
+}
