@@ -98,7 +98,7 @@ func (n *Node) start() error {
 		c.Host = n.net.tap.on(n.host)
 	}
 	if n.net.loss != nil {
-		c.Host = n.net.loss.on(n.host)
+		c.Host = n.net.loss.on(c.Host)
 	}
 	if n.tune != nil {
 		n.tune(&c)
