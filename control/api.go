@@ -144,6 +144,7 @@ type Counters struct {
 	LookupMessages   uint64 `json:"lookup_messages"`
 	Redirects        uint64 `json:"redirects"`
 	Collected        uint64 `json:"collected"` // reports taken as a collector
+	Handed           uint64 `json:"handed"`    // reports of others handed on to new collectors
 	Refused          uint64 `json:"refused"`   // reports refused as a collector
 	KeysCollected    uint64 `json:"keys_collected"`
 	WordsEvicted     uint64 `json:"words_evicted"` // an organisation's on a key, given up as a collector

@@ -218,7 +218,7 @@ func (c *Collector) Testimonies(key event.Key) []Testimony {
 // Keys are all keys gathered, in no order.
 func (c *Collector) Keys() iter.Seq[event.Key] { return maps.Keys(c.keys) }
 
-// Version names a report under its key.
+// Version is how new a member's word on a key is.
 type Version struct {
 	Member  string
 	Version uint64

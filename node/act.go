@@ -68,7 +68,7 @@ func (a *actor) receive(ctx context.Context, from peer.ID, payload []byte) broad
 		})
 		return broadcast.Invalid
 	}
-	if a.warns(verdict) && !a.warnings.allow(verdict.Organisation) {
+	if a.warns(verdict) && !a.warnings.allow(verdict.Organisation, 1) {
 		return broadcast.Known
 	}
 	news, pass := a.book.Enter(alert.ID(), verdict)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -15,13 +16,17 @@ const (
 	maxAllowances     = 4096
 )
 
-// allowance bounds the warnings of each organisation.
+// allowance bounds what each organisation may do here.
 type allowance struct {
+	limit rate.Limit // a second
+	burst int
+
 	mu sync.Mutex
 	of map[string]*rate.Limiter
 }
 
-func (a *allowance) allow(organisation string) bool {
+// allow takes n of an organisation's allowance, or nothing where there is less.
+func (a *allowance) allow(organisation string, n int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	limiter := a.of[organisation]
@@ -29,8 +34,8 @@ func (a *allowance) allow(organisation string) bool {
 		if a.of == nil || len(a.of) >= maxAllowances { // in an open overlay names cost nothing
 			a.of = make(map[string]*rate.Limiter)
 		}
-		limiter = rate.NewLimiter(warningsPerSecond, warningsAtOnce)
+		limiter = rate.NewLimiter(a.limit, a.burst)
 		a.of[organisation] = limiter
 	}
-	return limiter.Allow()
+	return limiter.AllowN(time.Now(), n)
 }

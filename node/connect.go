@@ -137,7 +137,7 @@ func multiaddrs(what string, texts []string) (addrs []multiaddr.Multiaddr, err e
 func (n *Node) connect(ctx context.Context) {
 	log, book := n.config.Log, new(correlate.Book)
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
-		open: n.federation == nil, counters: &n.counters, refusals: rarely(), hear: n.heard.note, doubt: func(time.Time) string { return "" },
+		open: n.federation == nil, counters: &n.counters, refusals: rarely(), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce}, hear: n.heard.note, doubt: func(time.Time) string { return "" },
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
 	n.broadcast = broadcast.New(n.overlay, broadcast.Config{
 		Receive: n.receive,
@@ -146,6 +146,7 @@ func (n *Node) connect(ctx context.Context) {
 		n.connectRegistrar()
 	}
 	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
+		near:      func(hash [32]byte) bool { return n.repair.near(hash) },
 		collector: correlate.NewCollector(n.rules, evidenceKept), waiting: make(map[string]bool),
 		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,
 		raise: func(ctx context.Context, alert []byte) {
@@ -154,8 +155,10 @@ func (n *Node) connect(ctx context.Context) {
 			}
 		}}
 	n.outbox = &outbox{log: log, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
-		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept),
+		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept), moved: make(chan struct{}, 1),
 		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
+	n.repair = (&repair{log: log, net: n.overlay, member: n.member, held: n.judge, overlap: n.rules.Longest(),
+		replicas: n.outbox.replicas, handed: &n.counters.handed}).init()
 	organisation := n.member.Organisation(n.member.Member())
 	secret := n.sketchSecret()
 	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,

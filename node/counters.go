@@ -6,7 +6,7 @@ import "sync/atomic"
 type counters struct {
 	events, eventsOld, eventsFuture, eventsUnarchived, attempts atomic.Uint64
 	keysEvicted, reports, storeFailures                         atomic.Uint64
-	collected, refused                                          atomic.Uint64
+	collected, refused, handed                                  atomic.Uint64
 	alerts, alertsRaised, alertsInvalid                         atomic.Uint64
 	blocks, blocksRefused, withdrawn                            atomic.Uint64
 }

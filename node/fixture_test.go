@@ -74,9 +74,10 @@ func newParty(t testing.TB) *party {
 		t.Fatal(err)
 	}
 	log, book := slog.New(slog.DiscardHandler), new(correlate.Book)
-	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters),
+	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce},
 		doubt: func(time.Time) string { return "" }, hear: p.heard.note}
 	p.judge = &judge{log: log, rules: rules, member: p.Open, book: book, rank: func([32]byte) int { return 0 },
+		near:   func([32]byte) bool { return true },
 		accuse: func(context.Context, *correlate.Contradiction) { p.accused++ },
 		heard:  p.heard.has,
 		repeat: func(_ context.Context, id string) {

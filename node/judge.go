@@ -26,6 +26,7 @@ type judge struct {
 	member membership
 	book   *correlate.Book // what has been told over the overlay
 	rank   func(hash [32]byte) int
+	near   func(hash [32]byte) bool      // whether it may well be a collector there
 	raise  func(context.Context, []byte) // acts at home and tells everybody
 	// heard says whether an alert that others told is there to be told once more, and
 	// repeat does so.
@@ -72,6 +73,11 @@ func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload
 	}
 	if !j.belongs(report.Key, hash, now) {
 		return j.refuse(fmt.Errorf("report on %s: its key is elsewhere", report.Key))
+	}
+	// What others have signed is to be had for nothing: without this whoever collects
+	// it could have it fill the room of its authors at nodes that it is not meant for.
+	if from != sealed.Signer && !j.near(hash) {
+		return j.refuse(fmt.Errorf("report of %s handed on by %s: this node is not near its key", sealed.Signer, from))
 	}
 	by := correlate.Author{Organisation: j.member.Organisation(report.Member), Mute: !j.member.Votes(now, report.Member), Verified: own || from != sealed.Signer}
 	j.mu.Lock()
@@ -230,6 +236,20 @@ func (j *judge) again(ctx context.Context) {
 			j.consider(ctx, f, f.Key.Hash(j.member.Name(), salt))
 		}
 	}
+}
+
+// keys are those collected, in no order.
+func (j *judge) keys() []event.Key {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.AppendSeq(make([]event.Key, 0, j.collector.Len()), j.collector.Keys())
+}
+
+// versions says how new what members say about a key is.
+func (j *judge) versions(key event.Key) []correlate.Version {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.collector.Versions(key)
 }
 
 // find judges a key, and verifies what the findings rest on. Who has lied loses its

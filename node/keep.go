@@ -8,18 +8,13 @@ import (
 
 // meet follows members as they come and go: reports go to who is nearest now.
 func (n *Node) meet(ctx context.Context) error {
-	again := time.NewTicker(sweepEvery) // routes end by time too
-	defer again.Stop()
 	for {
 		select {
-		case <-again.C:
-			n.outbox.rerouted(ctx)
 		case <-n.overlay.Changed():
+			notify(n.outbox.moved)
+			notify(n.repair.changed)
 			n.rememberPeers()
 			n.spareMembers(ctx)
-			n.outbox.rerouted(ctx)
-		case <-time.After(time.Until(nextSalt(time.Now()))):
-			n.outbox.rerouted(ctx)
 		case <-ctx.Done():
 			return nil
 		}

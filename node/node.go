@@ -57,6 +57,7 @@ type Node struct {
 	judge     *judge
 	actor     *actor
 	outbox    *outbox
+	repair    *repair
 	heard     heard
 
 	accusations rate.Sometimes // logged
@@ -161,6 +162,8 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	}
 	running.Go(func() error { return n.observer.run(ctx) })
 	running.Go(func() error { return n.outbox.run(ctx) })
+	running.Go(func() error { return n.outbox.follow(ctx) })
+	running.Go(func() error { return n.repair.run(ctx) })
 	running.Go(func() error { return n.keep(ctx) })
 	running.Go(func() error { return n.meet(ctx) })
 	if n.config.Backend == nil { // which is not of this host

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/overlay"
@@ -20,6 +22,10 @@ const (
 	retryFirst   = 500 * time.Millisecond
 	retryLast    = 30 * time.Second
 	deliverLimit = 10 * time.Second
+	retellings   = 2000 // reports a second that are told again: as many as a collector takes of one peer
+	// rechecks a minute, of those that were told and looked up so long ago.
+	rechecks     = 600
+	recheckAfter = 10 * time.Minute
 )
 
 // outbox brings the latest report on each key to the key's collectors, and
@@ -37,14 +43,17 @@ type outbox struct {
 
 	mu      sync.Mutex
 	letters map[event.Key]*letter // at most lettersKept
-	idle    list.List             // of event.Key, those delivered longest ago in front
+	idle    list.List             // of event.Key, those checked longest ago in front
 	queue   chan event.Key
+	moved   chan struct{} // holds one when the table has changed
 }
 
 // deliverer brings bytes to the members closest to a key.
 type deliverer interface {
 	Collectors(ctx context.Context, key [32]byte, r int) ([]peer.ID, error)
 	Deliver(ctx context.Context, key [32]byte, r int, payload []byte) (acks int, err error)
+	Displaces(key [32]byte, r int, told, came []peer.ID) bool
+	Changes() (came, gone []peer.ID)
 	Peers() (connected, table int)
 }
 
@@ -55,6 +64,8 @@ type letter struct {
 	idle      *list.Element // set when neither
 	retry     time.Duration
 	delivered []peer.ID
+	told      time.Time // when it was delivered
+	checked   time.Time // when it was delivered or looked up
 }
 
 // replicas is how many collectors a key has: three in small overlays, five in
@@ -141,7 +152,7 @@ func (o *outbox) next(ctx context.Context, key event.Key) {
 		delete(o.letters, key)
 		return
 	case failed == nil:
-		l.delivered, l.retry = reached, 0
+		l.delivered, l.retry, l.told = reached, 0, time.Now()
 	case ctx.Err() != nil:
 		return
 	default:
@@ -158,6 +169,7 @@ func (o *outbox) next(ctx context.Context, key event.Key) {
 		l.due = false
 		o.enqueue(key, l)
 	} else {
+		l.checked = time.Now()
 		l.idle = o.idle.PushBack(key)
 	}
 }
@@ -185,26 +197,112 @@ func (o *outbox) deliver(ctx context.Context, key event.Key, payload []byte) (re
 	return reached, err
 }
 
-// rerouted delivers the reports again whose collectors have changed. Called when
-// members join or leave.
-func (o *outbox) rerouted(ctx context.Context) {
-	r := o.replicas()
+// follow has the reports told again whose collectors have changed, until ctx ends.
+func (o *outbox) follow(ctx context.Context) error {
+	minute := time.NewTicker(sweepEvery)
+	defer minute.Stop()
+	for {
+		select {
+		case <-o.moved:
+			came, gone := o.members.Changes()
+			o.rerouted(ctx, came, gone)
+		case <-time.After(time.Until(nextSalt(time.Now()))):
+			o.again(ctx, o.keys())
+		case now := <-minute.C:
+			o.recheck(ctx, now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// rerouted tells reports again of whose collectors one is gone, or has to give way to
+// one that came. It asks nobody: what it overlooks, recheck finds.
+func (o *outbox) rerouted(ctx context.Context, came, gone []peer.ID) {
+	r, salts := o.replicas(), o.member.Salts(time.Now(), o.overlap)
+	var keys []event.Key
 	for _, key := range o.keys() {
-		for _, salt := range o.member.Salts(time.Now(), 0) {
-			collectors, err := o.members.Collectors(ctx, key.Hash(o.member.Name(), salt), r)
+		o.mu.Lock()
+		l := o.letters[key]
+		if l == nil {
+			o.mu.Unlock()
+			continue
+		}
+		told := len(l.delivered)
+		// Who has left and come back has forgotten what it was told.
+		l.delivered = slices.DeleteFunc(l.delivered, func(p peer.ID) bool { return slices.Contains(gone, p) })
+		affected := len(l.delivered) < told
+		delivered := slices.Clone(l.delivered)
+		o.mu.Unlock()
+		for _, salt := range salts {
+			affected = affected || told > 0 && len(came) > 0 && o.members.Displaces(key.Hash(o.member.Name(), salt), r, delivered, came)
+		}
+		if affected {
+			keys = append(keys, key)
+		}
+	}
+	o.again(ctx, keys)
+}
+
+// again has reports told again, not so fast that new ones would have to wait.
+func (o *outbox) again(ctx context.Context, keys []event.Key) {
+	pace := rate.NewLimiter(retellings, retellings/10)
+	for _, key := range keys {
+		if pace.Wait(ctx) != nil {
+			return
+		}
+		o.mu.Lock()
+		if l := o.letters[key]; l != nil {
+			o.enqueue(key, l)
+		}
+		o.mu.Unlock()
+	}
+}
+
+// recheck looks up where the reports belong that nobody has asked about for longest:
+// a collector may have died of whom this node knew by nothing else. A few at a time,
+// for most deaths are noticed, by this node or by those who hold the same evidence.
+func (o *outbox) recheck(ctx context.Context, now time.Time) {
+	for range rechecks {
+		key, told, ok := o.stalest(now)
+		if !ok {
+			return
+		}
+		for _, salt := range o.member.Salts(now, 0) {
+			collectors, err := o.members.Collectors(ctx, key.Hash(o.member.Name(), salt), o.replicas())
 			if err != nil {
 				return
 			}
-			o.mu.Lock()
-			l := o.letters[key]
-			if l != nil {
-				// Who has left and come back has forgotten what it was told.
-				l.delivered = slices.DeleteFunc(l.delivered, func(p peer.ID) bool { return !slices.Contains(collectors, p) })
-				if len(l.delivered) < len(collectors) {
-					o.enqueue(key, l)
-				}
+			if slices.ContainsFunc(collectors, func(p peer.ID) bool { return !slices.Contains(told, p) }) {
+				o.again(ctx, []event.Key{key})
+				break
 			}
-			o.mu.Unlock()
+		}
+	}
+}
+
+// stalest returns the key that was told or looked up longest ago, if that is some
+// time, and to whom it was told. It forgets those whose evidence no rule reaches any more.
+func (o *outbox) stalest(now time.Time) (key event.Key, told []peer.ID, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		front := o.idle.Front()
+		if front == nil {
+			return key, nil, false
+		}
+		key = front.Value.(event.Key)
+		l := o.letters[key]
+		switch {
+		case now.Sub(l.checked) < recheckAfter:
+			return key, nil, false
+		case l.retry == 0 && now.Sub(l.told) > o.overlap+clockSkew:
+			o.idle.Remove(front)
+			delete(o.letters, key)
+		default:
+			l.checked = now
+			o.idle.MoveToBack(front)
+			return key, slices.Clone(l.delivered), true
 		}
 	}
 }
@@ -212,9 +310,5 @@ func (o *outbox) rerouted(ctx context.Context) {
 func (o *outbox) keys() []event.Key {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	keys := make([]event.Key, 0, len(o.letters))
-	for key := range o.letters {
-		keys = append(keys, key)
-	}
-	return keys
+	return slices.AppendSeq(make([]event.Key, 0, len(o.letters)), maps.Keys(o.letters))
 }

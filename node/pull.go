@@ -136,7 +136,7 @@ func (r *registrar) ask(ctx context.Context, from peer.ID, at mark) (p page, err
 	if err != nil {
 		return p, err
 	}
-	data, err := r.net.Ask(ctx, from, request)
+	data, err := r.net.Ask(ctx, from, append([]byte{documentQuestion}, request...))
 	if err != nil {
 		return p, err
 	}

@@ -16,6 +16,13 @@ const (
 	documentPayload byte = 'd' // of the federation
 )
 
+// So does what is asked.
+const (
+	documentQuestion byte = 'd'
+	offerQuestion    byte = 'o' // which of the reports that I hold do you lack?
+	begunQuestion    byte = 'b' // I have begun anew, and hold nothing: tell me
+)
+
 // publish tells everybody.
 func (n *Node) publish(ctx context.Context, kind byte, payload []byte) {
 	if err := n.broadcast.Publish(ctx, append([]byte{kind}, payload...)); err != nil && ctx.Err() == nil {
@@ -37,10 +44,21 @@ func (n *Node) receive(ctx context.Context, from peer.ID, payload []byte) broadc
 
 // answer is for what neighbours ask.
 func (n *Node) answer(ctx context.Context, from peer.ID, request []byte) ([]byte, error) {
-	if n.registrar == nil {
+	if len(request) == 0 {
+		return nil, errors.New("an empty question")
+	}
+	kind, rest := request[0], request[1:]
+	switch {
+	case kind == offerQuestion:
+		return n.repair.answer(from, rest)
+	case kind == begunQuestion:
+		return nil, n.repair.begun(from)
+	case kind == documentQuestion && n.registrar != nil:
+		return n.registrar.answer(ctx, from, rest)
+	case kind == documentQuestion:
 		return nil, errors.New("this is an open overlay: it has no documents")
 	}
-	return n.registrar.answer(ctx, from, request)
+	return nil, errors.New("a question of an unknown kind")
 }
 
 // accuse tells everybody of a member that has contradicted itself. In an open

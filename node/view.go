@@ -34,7 +34,7 @@ func (n *Node) Status() control.Status {
 			Reports: c.reports.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
-			Collected: c.collected.Load(), Refused: c.refused.Load(), KeysCollected: uint64(keys), WordsEvicted: evicted,
+			Collected: c.collected.Load(), Refused: c.refused.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys), WordsEvicted: evicted,
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
 			AlertMessages: spread.Sent, AlertDuplicates: spread.Duplicates,

@@ -10,7 +10,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -23,6 +22,10 @@ const (
 	// maxAnswering is how many questions of all peers are answered at once.
 	maxAnswering = 64
 )
+
+// askRate is what a peer may ask here before it has to wait: an answer may cost more
+// than a report does.
+var askRate = Rate{50, 200}
 
 // Answerer answers a question of a peer. It may be called from several
 // goroutines. An error refuses: its text goes to the asker.
@@ -102,13 +105,14 @@ type answers struct {
 }
 
 func (o *Overlay) serveAsk() {
-	a := &answers{o: o, guests: newGuests(maxAsking, Rate{rate.Inf, 1}), slots: make(chan struct{}, maxAnswering)}
+	a := &answers{o: o, guests: newGuests(maxAsking, askRate), slots: make(chan struct{}, maxAnswering)}
 	o.host.SetStreamHandler(askProtocol, a.accept)
 }
 
 func (a *answers) accept(stream network.Stream) {
 	from := stream.Conn().RemotePeer()
-	if a.guests.enter(from) == nil {
+	guest := a.guests.enter(from)
+	if guest == nil {
 		a.o.count.ask.broken.Add(1)
 		stream.Reset()
 		return
@@ -116,7 +120,7 @@ func (a *answers) accept(stream network.Stream) {
 	stop := context.AfterFunc(a.o.ctx, func() { stream.Reset() })
 	running := a.o.spawn(func() {
 		defer stop()
-		rep, err := a.handle(from, stream)
+		rep, err := a.handle(from, guest, stream)
 		a.guests.leave(from) // before the asker has its answer, and may ask again
 		if err == nil {
 			err = writeAnswer(stream, rep)
@@ -135,7 +139,7 @@ func (a *answers) accept(stream network.Stream) {
 }
 
 // handle reads the question and finds its answer.
-func (a *answers) handle(from peer.ID, stream network.Stream) (reply, error) {
+func (a *answers) handle(from peer.ID, guest *guest, stream network.Stream) (reply, error) {
 	watchdog := time.AfterFunc(frameTimeout, func() { stream.Reset() })
 	defer watchdog.Stop()
 	_, request, err := readFrame(bufio.NewReader(stream))
@@ -147,6 +151,12 @@ func (a *answers) handle(from peer.ID, stream network.Stream) (reply, error) {
 	}
 	watchdog.Stop() // how long the answer takes is our own affair
 	a.o.count.ask.received.Add(1)
+	if !guest.bucket.Allow() {
+		a.o.count.ask.waits.Add(1)
+		if err := guest.bucket.Wait(a.o.ctx); err != nil {
+			return reply{}, err
+		}
+	}
 	return a.answer(from, request)
 }
 

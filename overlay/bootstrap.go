@@ -24,7 +24,7 @@ const (
 	firstRetry     = time.Second
 	aloneRetry     = 5 * time.Second  // at most, while the table is empty
 	smallRetry     = 30 * time.Second // at most, in a network that may simply be small
-	seedCheck      = 10 * time.Second // joined: look whether lost seeds are back, which heals partitions
+	seedCheck      = 10 * time.Second // joined: look whether lost seeds and members are back, which heals partitions
 	seedPatience   = 5 * time.Minute
 	seedTimeout    = 5 * time.Second
 	repeatNotice   = 10 * time.Minute
@@ -46,6 +46,7 @@ func (o *Overlay) bootstrap() {
 	for {
 		size := o.dht.RoutingTable().Size()
 		back := o.greetSeeds(size < wantedContacts)
+		met := o.seek()
 		limit := seedCheck
 		switch {
 		case size < wantedContacts:
@@ -54,12 +55,13 @@ func (o *Overlay) bootstrap() {
 			if size == 0 {
 				limit = aloneRetry
 			}
-		case back:
-			o.dht.ForceRefresh() // what lies behind a seed that is back is all new
+		case back || met > 1:
+			o.dht.ForceRefresh() // what lies behind a seed that is back, or a partition, is all new
 		}
 		wait = min(wait, limit)
 		select {
 		case <-time.After(wait*3/4 + rand.N(wait/2)): // spread, so that nodes started together do not move in step
+		case <-o.lost.back: // and perhaps not alone
 		case <-o.ctx.Done():
 			return
 		}

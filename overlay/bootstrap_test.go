@@ -12,24 +12,14 @@ import (
 func TestPartitionHeals(t *testing.T) {
 	inBubble(t, 14, func(t *testing.T, tn *testNet) {
 		half, other := tn.nodes[:7], tn.nodes[7:]
-		between := func(f func(a, b peer.ID)) {
-			for _, a := range half {
-				for _, b := range other {
-					f(a.ID(), b.ID())
-				}
-			}
-		}
-		between(func(a, b peer.ID) {
-			tn.mn.UnlinkPeers(a, b)
-			tn.mn.DisconnectPeers(a, b)
-		})
+		between(half, other, tn.cut)
 		time.Sleep(10 * time.Minute)
 		for _, n := range tn.nodes {
 			if _, table := n.Peers(); table != 6 {
 				t.Errorf("table of %d in a half of 7", table)
 			}
 		}
-		between(func(a, b peer.ID) { tn.mn.LinkPeers(a, b) })
+		between(half, other, func(a, b peer.ID) { tn.mn.LinkPeers(a, b) })
 		until(t, 30*time.Second, "whole network", func() bool {
 			for k := range 5 {
 				for _, n := range tn.nodes {

@@ -125,6 +125,22 @@ func (d *delivery) ask(ctx context.Context, to peer.ID) (reply, error) {
 	return d.o.reports.call(ctx, to, report{key: d.key, r: r, payload: d.payload}.encode())
 }
 
+// Hand brings a payload that is not this node's own to one collector of the key, and
+// returns when that has acknowledged it. Who does not answer is evicted.
+func (o *Overlay) Hand(ctx context.Context, to peer.ID, key [32]byte, payload []byte) error {
+	rep, err := o.reports.call(ctx, to, report{key: key, payload: payload}.encode())
+	switch {
+	case err != nil:
+		if ctx.Err() == nil && o.ctx.Err() == nil {
+			o.evict(to)
+		}
+		return err
+	case rep.status != accepted:
+		return fmt.Errorf("hand over key %x: %w by %s: %s", key[:4], ErrRefused, to, rep.reason)
+	}
+	return nil
+}
+
 // answerReport is the collector's side: it accepts, or names those who know better.
 func (o *Overlay) answerReport(ctx context.Context, from peer.ID, body []byte) (reply, error) {
 	p, err := decodeReport(body)

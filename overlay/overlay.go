@@ -98,6 +98,7 @@ type Overlay struct {
 
 	routes  routes
 	dead    graveyard
+	lost    lost
 	changes changes
 	redials chan struct{} // bounds concurrent re-dials of lost contacts
 
@@ -156,6 +157,7 @@ func (o *Overlay) start(c Config) (err error) {
 	o.self = placeOf(o.host.ID())
 	o.routes.init()
 	o.changes.init()
+	o.lost.init()
 	o.reports = o.newClient(reportProtocol, &o.count.report)
 	o.frames = o.newClient(frameProtocol, &o.count.frame)
 	if o.kad, err = pb.NewProtocolMessenger(sender{o.host}); err != nil {
@@ -211,8 +213,8 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 	// Both run with the table's lock held: they must not call back into it.
 	table := d.RoutingTable()
 	added, removed := table.PeerAdded, table.PeerRemoved
-	table.PeerAdded = func(p peer.ID) { added(p); o.changes.note(change{p, true}) }
-	table.PeerRemoved = func(p peer.ID) { removed(p); o.changes.note(change{p, false}) }
+	table.PeerAdded = func(p peer.ID) { added(p); o.changes.note(change{p, came}) }
+	table.PeerRemoved = func(p peer.ID) { removed(p); o.changes.note(change{p, left}) }
 	return d, nil
 }
 

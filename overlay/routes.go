@@ -138,6 +138,23 @@ func (o *Overlay) choose(target place, r int, among []peer.ID) []peer.ID {
 	return q.collectors()
 }
 
+// Near returns the r collectors of the key as far as this node's own table knows
+// them, without asking anybody. Near is false where this node is not among the 20
+// nearest: then others know better.
+func (o *Overlay) Near(key [32]byte, r int) (collectors []peer.ID, near bool) {
+	order := o.wanted(placeOfKey(key), window)
+	return order[:min(r, len(order))], slices.Index(order, o.host.ID()) < window
+}
+
+// Displaces reports whether one of those that came takes the place of a collector of
+// the key: told are all its collectors of before.
+func (o *Overlay) Displaces(key [32]byte, r int, told, came []peer.ID) bool {
+	among := slices.Concat(told, came)
+	return slices.ContainsFunc(o.choose(placeOfKey(key), r, among), func(p peer.ID) bool {
+		return p != o.host.ID() && !slices.Contains(told, p)
+	})
+}
+
 // Collectors returns the r collectors of the key, this node among them if it is
 // one: the nearest members, but at most two of an organisation and none that
 // should not collect where there are enough others near; see prefer. There are

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,28 +46,61 @@ func (o *Overlay) Buckets() [][]peer.ID {
 // is for one reader, who misses nothing by being late.
 func (o *Overlay) Changed() <-chan struct{} { return o.changes.out }
 
-// change is a peer that came into the table or left it.
-type change struct {
-	peer  peer.ID
-	added bool
+// Changes returns the members that have come and those that are gone since the last
+// call; some may be both. It is for one reader, too. One that does not come for so
+// long that there are thousands does not hear of all of them.
+func (o *Overlay) Changes() (came, gone []peer.ID) {
+	c := &o.changes
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	came, gone = slices.Collect(maps.Keys(c.came)), slices.Collect(maps.Keys(c.gone))
+	clear(c.came)
+	clear(c.gone)
+	return came, gone
 }
+
+// change is what has happened to a peer.
+type change struct {
+	peer peer.ID
+	what happening
+}
+
+type happening uint8
+
+const (
+	came   happening = iota // into the table
+	left                    // the table
+	silent                  // did not answer: may have been in routes only
+)
+
+// maxChanges is how many members Changes remembers of either kind.
+const maxChanges = 4096
 
 // changes passes on what the table says while it holds its lock.
 type changes struct {
-	mu      sync.Mutex
-	pending []change
-	wake    chan struct{}
-	out     chan struct{}
+	mu         sync.Mutex
+	pending    []change
+	came, gone map[peer.ID]struct{}
+	wake       chan struct{}
+	out        chan struct{}
 }
 
 func (c *changes) init() {
 	c.wake = make(chan struct{}, 1)
 	c.out = make(chan struct{}, 1)
+	c.came, c.gone = map[peer.ID]struct{}{}, map[peer.ID]struct{}{}
 }
 
 func (c *changes) note(ch change) {
 	c.mu.Lock()
 	c.pending = append(c.pending, ch) // bounded by what the table can do before watch runs
+	kind := c.gone
+	if ch.what == came {
+		kind = c.came
+	}
+	if len(kind) < maxChanges {
+		kind[ch.peer] = struct{}{}
+	}
 	c.mu.Unlock()
 	signal(c.wake)
 }
@@ -108,9 +142,14 @@ func (o *Overlay) watch() error {
 				o.connection(e.(event.EvtPeerConnectednessChanged))
 			case <-o.changes.wake:
 				for _, c := range o.changes.take() {
-					if c.added {
+					switch c.what {
+					case came:
+						o.lost.found(c.peer)
 						o.dropNear(c.peer)
-					} else {
+					case left:
+						o.lose(c.peer)
+						fallthrough
+					default:
 						o.routes.dropPeer(c.peer)
 					}
 				}
@@ -134,6 +173,7 @@ func (o *Overlay) connection(e event.EvtPeerConnectednessChanged) {
 	switch {
 	case e.Connectedness == network.Connected:
 		o.dead.remove(e.Peer)
+		o.lost.found(e.Peer)
 	case o.dht.RoutingTable().Find(e.Peer) != "" || o.routes.leadTo(e.Peer):
 		o.spawn(func() { o.redial(e.Peer) })
 	}
@@ -168,7 +208,7 @@ func (o *Overlay) forget(p peer.ID) {
 	o.dead.add(p)
 	o.dht.RoutingTable().RemovePeer(p)
 	o.routes.dropPeer(p)
-	o.changes.note(change{p, false}) // it may have been in routes only, and not in the table
+	o.changes.note(change{p, silent}) // it may have been in routes only, and not in the table
 }
 
 // graveyard holds the peers that failed lately.
