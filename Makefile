@@ -9,7 +9,7 @@ NODES    ?= 7
 ON       ?= auto
 PATTERN  ?= all
 
-.PHONY: help build test virtual faults demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
+.PHONY: help build test virtual faults paper demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ virtual: ## overlays of up to 300 nodes, and of a day, in virtual time: some twe
 
 faults: ## what hostile members and strangers do, in long forms, as a table: some twenty minutes
 	scripts/faults.sh
+
+paper: ## Table I and figure 9 of paper 002 again: tables here, figures in build/paper; half a minute
+	go run ./testnet/cmd/paper
 
 demo: build ## an attack on a few nodes, caught on your screen
 	go run ./testnet/demo
@@ -69,4 +72,4 @@ fuzz: ## every fuzz target for FUZZTIME=20s
 	scripts/fuzz.sh $(FUZZTIME)
 
 clean: ## remove what make made
-	rm -rf bin
+	rm -rf bin build/paper

@@ -148,7 +148,7 @@ func (n *Node) connect(ctx context.Context) {
 	}
 	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
 		near:      func(hash [32]byte) bool { return n.repair.near(hash) },
-		collector: correlate.NewCollector(n.rules, reportsKept), waiting: make(map[string]bool),
+		collector: correlate.NewCollector(n.rules, evidenceKept), waiting: make(map[string]bool),
 		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,
 		raise: func(ctx context.Context, alert []byte) {
 			if n.actor.receive(ctx, n.overlay.ID(), alert) == broadcast.Fresh {

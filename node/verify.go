@@ -21,6 +21,8 @@ type membership interface {
 	Organisation(member string) string
 	// Votes says whether a member's evidence counts for others.
 	Votes(now time.Time, member string) bool
+	// Refused says why a member's word does not count now, or nil.
+	Refused(now time.Time, member string) error
 	Seal(body []byte) (event.Sealed, error)
 	// Verify's error wraps federation.ErrUnknown where the signer's certificate
 	// has to be fetched first.

@@ -20,7 +20,7 @@ import (
 func (n *Node) Status() control.Status {
 	connected, _ := n.overlay.Peers()
 	traffic, spread, c := n.overlay.Stats(), n.broadcast.Stats(), &n.counters
-	keys, _ := n.judge.gathered(event.Key{})
+	keys, evicted := n.judge.load()
 	b := n.blocks.Status(time.Now())
 	s := control.Status{
 		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
@@ -37,7 +37,7 @@ func (n *Node) Status() control.Status {
 			Reports: c.reports.Load(), Unfollowed: c.unfollowed.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
-			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys),
+			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys), WordsEvicted: evicted,
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
 			AlertMessages: spread.Sent, AlertsRepaired: spread.Repaired, AlertDuplicates: spread.Duplicates,

@@ -163,6 +163,24 @@ func (p *Process) AwaitBlock(ctx context.Context, prefix string) (control.Block,
 	}
 }
 
+// Processor is the processor time that the process has used.
+func (p *Process) Processor() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, fields, _ := strings.Cut(string(stat), ") ") // the name may hold anything
+	all := strings.Fields(fields)
+	if len(all) < 13 {
+		return 0, fmt.Errorf("read /proc/%d/stat: %d fields", p.cmd.Process.Pid, len(all))
+	}
+	var user, system int64
+	if _, err := fmt.Sscan(all[11]+" "+all[12], &user, &system); err != nil {
+		return 0, fmt.Errorf("read /proc/%d/stat: %w", p.cmd.Process.Pid, err)
+	}
+	return time.Duration(user+system) * time.Second / 100, nil // USER_HZ, 100 on all that Go runs on
+}
+
 // Resident is the process's own resident memory, and that which is only pages of
 // mapped files (the store), which the kernel takes back when it needs room. In
 // bytes.

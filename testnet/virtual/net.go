@@ -35,6 +35,7 @@ type Net struct {
 
 	founders *founders // nil in an open overlay
 	tap      *tap      // on all hosts that are plugged in from now on; nil: none
+	meter    *meter    // likewise
 }
 
 // New returns an overlay of n nodes that know one another, as far as their

@@ -100,6 +100,9 @@ func (n *Node) start() error {
 	if n.tune != nil {
 		n.tune(&c)
 	}
+	if n.net.meter != nil {
+		c.Host = n.net.meter.on(c.Host)
+	}
 	var first sync.Once
 	begun := func(product *node.Node) {
 		if ctx.Err() == nil {
