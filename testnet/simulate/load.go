@@ -28,9 +28,12 @@ type Load struct {
 // maxEvents is how many events the attacker with the most of them causes.
 const maxEvents = 10_000
 
-// Reports returns how many reports a source sends of the first n events of one
-// attacker, a failed login each second, for n from 0 to count: what the product's
-// Reporter says is due.
+// pace is that of the events of one attacker: as in docs/measurements.md, Messages.
+const pace = 10 * time.Millisecond
+
+// Reports returns how many reports a source sends of n failed logins by one
+// attacker, at a hundred a second, for n from 0 to count: what the product's
+// Reporter says is due, the last word included that waits for its interval.
 func Reports(count int) ([]int, error) {
 	rules, err := correlate.NewRules(correlate.Builtin(), event.Kind.Severity)
 	if err != nil {
@@ -38,19 +41,20 @@ func Reports(count int) ([]int, error) {
 	}
 	key := event.Key{Selector: event.BySource, Value: "203.0.113.9"}
 	reporter := correlate.NewReporter(rules)
-	sent := make([]int, count+1)
-	tally := event.Tally{Kind: event.SSHLoginFailed}
+	reports, sent := make([]int, count+1), 0
+	begin := time.Unix(0, 0)
 	for i := 1; i <= count; i++ {
-		now := time.Unix(int64(i), 0)
-		tally.First, tally.Last, tally.Proven = 1, int64(i), uint32(i)
-		sent[i] = sent[i-1]
-		tallies := []event.Tally{tally}
-		if due := reporter.Due(now, key, tallies); !due.IsZero() && !due.After(now) {
+		now := begin.Add(time.Duration(i) * pace)
+		tallies := []event.Tally{{Kind: event.SSHLoginFailed, Last: now.Unix(), Proven: uint32(i)}}
+		due := reporter.Due(now, key, tallies)
+		if !due.After(now) {
 			reporter.Told(now, key, tallies)
-			sent[i]++
+			sent, reports[i] = sent+1, sent+1
+		} else {
+			reports[i] = sent + 1
 		}
 	}
-	return sent, nil
+	return reports, nil
 }
 
 // Loads spreads the messages of so many attackers over their keys' r collectors:
