@@ -168,7 +168,8 @@ type Counters struct {
 	Refused          uint64 `json:"refused"`   // reports refused as a collector
 	Shed             uint64 `json:"shed"`      // reports turned away because there was too much to do
 	KeysCollected    uint64 `json:"keys_collected"`
-	Alerts           uint64 `json:"alerts"` // that this node knows of
+	WordsEvicted     uint64 `json:"words_evicted"` // an organisation's on a key, given up as a collector
+	Alerts           uint64 `json:"alerts"`        // that this node knows of
 	AlertsRaised     uint64 `json:"alerts_raised"`
 	AlertsInvalid    uint64 `json:"alerts_invalid"`
 	Withdrawn        uint64 `json:"withdrawn"`   // blocks whose evidence no longer meets the quorum

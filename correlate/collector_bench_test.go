@@ -25,7 +25,7 @@ func sweepers(t testing.TB, member int) (event.Report, event.Sealed) {
 // What one report on a busy port costs a collector, with news and without.
 func BenchmarkCollectorJudge(b *testing.B) {
 	for _, n := range []int{20, 100, 300} {
-		c := NewCollector(builtin(b), 1000)
+		c := NewCollector(builtin(b), 1<<30)
 		for i := range n {
 			r, sealed := sweepers(b, i)
 			if _, err := c.Put(r, Author{Organisation: r.Member}, sealed); err != nil {

@@ -144,7 +144,7 @@ func report(t testing.TB, member string, key event.Key, version uint64, tallies 
 }
 
 func TestCollectorVersions(t *testing.T) {
-	c := NewCollector(builtin(t), 100)
+	c := NewCollector(builtin(t), roomFor(t, 100))
 	for _, step := range []struct {
 		name     string
 		member   string
@@ -180,7 +180,7 @@ func TestCollectorVersions(t *testing.T) {
 func TestCollectorJudge(t *testing.T) {
 	put := func(c *Collector, organisation, member string, tallies ...event.Tally) {
 		r, sealed := report(t, member, bySource, 1, tallies...)
-		if _, err := c.Put(r, Author{organisation, organisation == "mute"}, sealed); err != nil {
+		if _, err := c.Put(r, Author{Organisation: organisation, Mute: organisation == "mute"}, sealed); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,7 +212,7 @@ func TestCollectorJudge(t *testing.T) {
 			put(c, "o", "b", proven(failed, 5, 0, 50))
 		}, []finding{{Home, []string{"a"}}, {Home, []string{"b"}}}},
 	} {
-		collector := NewCollector(builtin(t), 100)
+		collector := NewCollector(builtin(t), roomFor(t, 100))
 		c.put(collector)
 		var got []finding
 		for _, f := range collector.Judge(bySource, always) {
@@ -241,6 +241,13 @@ func (c bounded) put(organisation, member string, key event.Key, version uint64)
 	return err
 }
 
+// roomFor is how much n reports of a bounded collector take, at the most.
+func roomFor(t testing.TB, n int) int {
+	_, sealed := report(t, "member1000", madeUp(1<<24-1), math.MaxUint16, proven(failed, 1, 0, 0))
+	s := statement{sealed: sealed.Body}
+	return n * s.size(madeUp(1<<24-1))
+}
+
 func madeUp(i int) event.Key {
 	return event.Key{Selector: event.BySource, Value: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&0xff, i&0xff)}
 }
@@ -256,7 +263,7 @@ func TestFloodTakesNobodysRoom(t *testing.T) {
 		"both":           func(i int) event.Key { return madeUp(i/2%(honest*share) + i%2<<16) },
 		"the same again": func(i int) event.Key { return madeUp(1<<16 + i%(2*limit)) },
 	} {
-		c := bounded{NewCollector(builtin(t), limit), t}
+		c := bounded{NewCollector(builtin(t), roomFor(t, limit)), t}
 		flood := 0
 		for i := range honest * share {
 			for range 10 {
@@ -274,23 +281,33 @@ func TestFloodTakesNobodysRoom(t *testing.T) {
 				t.Fatalf("%s: report %d of %d is lost", name, i, honest*share)
 			}
 		}
-		if held := held(c.Collector); held > limit || c.room.reports != held || c.Evicted() == 0 {
-			t.Errorf("%s: %d reports held, %d counted, limit %d, evicted %d times", name, held, c.room.reports, limit, c.Evicted())
+		if held, bytes := held(c.Collector); bytes > roomFor(t, limit) || c.Bytes() != bytes || held < limit || c.Evicted() == 0 {
+			t.Errorf("%s: %d reports of %d bytes held, %d counted, limit %d reports, evicted %d times", name, held, bytes, c.Bytes(), limit, c.Evicted())
 		}
 	}
 }
 
-func held(c *Collector) int {
-	n := 0
-	for _, members := range c.keys {
-		n += len(members)
+// held is how many reports a collector has, and their size.
+func held(c *Collector) (n, bytes int) {
+	for key, on := range c.keys {
+		for _, s := range on.all() {
+			n++
+			bytes += s.size(key)
+		}
+	}
+	return n, bytes
+}
+
+func (q *queue) len() (n int) {
+	for w := q.front; w != nil; w = w.behind {
+		n++
 	}
 	return n
 }
 
 // Who floods gives up what it says alone before what others say too.
 func TestFloodKeepsWhatOthersConfirm(t *testing.T) {
-	c := bounded{NewCollector(builtin(t), 10), t}
+	c := bounded{NewCollector(builtin(t), roomFor(t, 10)), t}
 	for _, organisation := range []string{"a", "b"} {
 		if err := c.put(organisation, organisation, bySource, 1); err != nil {
 			t.Fatal(err)
@@ -320,7 +337,7 @@ func TestFloodKeepsWhatOthersConfirm(t *testing.T) {
 
 func TestCollectorIsBounded(t *testing.T) {
 	const limit = 200
-	c := bounded{NewCollector(builtin(t), limit), t}
+	c := bounded{NewCollector(builtin(t), roomFor(t, limit)), t}
 	random := rand.New(rand.NewPCG(21, 22))
 	for i := range 5000 {
 		organisation := random.IntN(1 + i/200)
@@ -332,26 +349,32 @@ func TestCollectorIsBounded(t *testing.T) {
 			out := fmt.Sprint("m", random.IntN(25), random.IntN(3))
 			c.Expel(func(member string) bool { return member == out })
 		}
-		if n := held(c.Collector); n > limit || n != c.room.reports || len(c.room.words) != c.Len() {
-			t.Fatalf("step %d: %d reports on %d keys held, %d on %d counted", i, n, c.Len(), c.room.reports, len(c.room.words))
+		n, bytes := held(c.Collector)
+		if bytes > roomFor(t, limit) || bytes != c.Bytes() {
+			t.Fatalf("step %d: %d reports of %d bytes on %d keys held, %d counted", i, n, bytes, c.Len(), c.Bytes())
 		}
-		on := map[string]int{}
-		for _, members := range c.keys {
-			for _, s := range members {
-				on[s.testimony.Organisation]++
+		on, alone, shared := map[string]int{}, map[string]int{}, map[string]int{}
+		names := map[string]int{}
+		for key, g := range c.keys {
+			for w, s := range g.all() {
+				on[w.by.organisation] += s.size(key)
+				names[s.by.id]++
 			}
-		}
-		for organisation, h := range c.room.holders {
-			alone, shared := 0, 0
-			for _, on := range c.room.words {
-				if on[organisation] != nil && len(on) == 1 {
-					alone++
-				} else if on[organisation] != nil {
-					shared++
+			for w := g.words; w != nil; w = w.next {
+				if g.words.next == nil {
+					alone[w.by.organisation]++
+				} else {
+					shared[w.by.organisation]++
 				}
 			}
-			if h.reports != on[organisation] || h.reports > c.room.ranking[0].reports || h.alone.Len() != alone || h.shared.Len() != shared {
-				t.Fatalf("step %d: %s holds %d reports, want %d; %d and %d words, want %d and %d", i, organisation, h.reports, on[organisation], h.alone.Len(), h.shared.Len(), alone, shared)
+		}
+		if len(names) != len(c.members) {
+			t.Fatalf("step %d: %d members speak, %d are known", i, len(names), len(c.members))
+		}
+		for organisation, h := range c.room.holders {
+			if h.bytes != on[organisation] || h.bytes > c.room.ranking[0].bytes || h.alone.len() != alone[organisation] || h.shared.len() != shared[organisation] {
+				t.Fatalf("step %d: %s holds %d bytes, want %d; %d and %d words, want %d and %d", i, organisation, h.bytes, on[organisation],
+					h.alone.len(), h.shared.len(), alone[organisation], shared[organisation])
 			}
 		}
 	}
@@ -360,31 +383,33 @@ func TestCollectorIsBounded(t *testing.T) {
 		t.Error("swept what counts")
 	}
 	c.Sweep(at(3600 + 61))
-	if c.Len() != 0 || c.room.reports != 0 || len(c.room.words) != 0 || len(c.room.ranking) != 0 || len(c.room.holders) != 0 {
-		t.Errorf("%d keys, %d reports after all is over", c.Len(), c.room.reports)
+	if c.Len() != 0 || c.Bytes() != 0 || len(c.members) != 0 || len(c.room.ranking) != 0 || len(c.room.holders) != 0 {
+		t.Errorf("%d keys, %d bytes after all is over", c.Len(), c.Bytes())
 	}
 }
 
 // A key with many reporters has a bound of its own, and one organisation's
 // reports on one key are kept together.
 func TestKeyIsBounded(t *testing.T) {
-	c := bounded{NewCollector(builtin(t), 200), t}
+	c := bounded{NewCollector(builtin(t), roomFor(t, 200)), t}
 	for i := range maxMembers {
 		if err := c.put("o", fmt.Sprint("member", i), byPort, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := c.put("o", "one more", byPort, 1); !errors.Is(err, ErrTooMany) || held(c.Collector) != maxMembers {
-		t.Errorf("%v, %d reports", err, held(c.Collector))
+	err := c.put("o", "one more", byPort, 1)
+	if n, _ := held(c.Collector); !errors.Is(err, ErrTooMany) || n != maxMembers {
+		t.Errorf("%v, %d reports", err, n)
 	}
-	if err := c.put("p", "p", bySource, 1); err != nil || held(c.Collector) != 1 {
-		t.Errorf("%v, %d reports: one organisation's take no room from another's", err, held(c.Collector))
+	err = c.put("p", "p", bySource, 1)
+	if n, _ := held(c.Collector); err != nil || n != 1 {
+		t.Errorf("%v, %d reports: one organisation's take no room from another's", err, n)
 	}
 }
 
 // A flood in a full collector.
 func BenchmarkCollectorPutFull(b *testing.B) {
-	c := bounded{NewCollector(builtin(b), 30_000), b}
+	c := bounded{NewCollector(builtin(b), roomFor(b, 30_000)), b}
 	for i := 0; b.Loop(); i++ {
 		if err := c.put(fmt.Sprint("o", i%1000), fmt.Sprint("o", i%1000), madeUp(i%100_000), uint64(i)); err != nil {
 			b.Fatal(err)
@@ -395,7 +420,7 @@ func BenchmarkCollectorPutFull(b *testing.B) {
 // Evidence is chosen for news only, and what was found over the federation is
 // not looked for in each organisation.
 func TestCollectorJudgesNews(t *testing.T) {
-	c := NewCollector(builtin(t), 100)
+	c := NewCollector(builtin(t), roomFor(t, 100))
 	for _, member := range []string{"a", "b"} {
 		r, sealed := report(t, member, bySource, 1, proven(failed, 6, 0, 50))
 		if _, err := c.Put(r, Author{Organisation: member}, sealed); err != nil {
@@ -440,7 +465,7 @@ func TestSmallestProvesTheNewest(t *testing.T) {
 func BenchmarkCollectorPutJudge(b *testing.B) {
 	for _, n := range []int{3, 10, 30} {
 		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
-			c := NewCollector(builtin(b), 1<<16)
+			c := NewCollector(builtin(b), roomFor(b, 1<<16))
 			reports, sealed := make([]event.Report, n), make([]event.Sealed, n)
 			for i := range n {
 				var tallies []event.Tally
@@ -465,7 +490,7 @@ func BenchmarkCollectorPutJudge(b *testing.B) {
 }
 
 func TestCollectorExpels(t *testing.T) {
-	c := NewCollector(builtin(t), 100)
+	c := NewCollector(builtin(t), roomFor(t, 100))
 	for _, member := range []string{"a", "b"} {
 		r, sealed := report(t, member, bySource, 1, proven(failed, 1, 0, 0))
 		if _, err := c.Put(r, Author{Organisation: member}, sealed); err != nil {

@@ -9,14 +9,18 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
-// Testimony is what one member has said about one key, verified to be its own.
+// Testimony is what one member has said about one key.
 type Testimony struct {
 	Organisation string
 	Member       string
+	Version      uint64 // of the report
 	Tallies      []event.Tally
 	Sealed       event.Sealed // what proves it to others; empty for own evidence at home
 	// Mute says that the organisation has no vote: its evidence counts at home only.
 	Mute bool
+	// Unverified says that the signature has yet to be verified before anybody else
+	// is told of it: it came from its author's own hands, see Author.
+	Unverified bool
 }
 
 // Judge applies every rule of the key's selector to the testimonies, in one

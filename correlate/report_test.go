@@ -211,7 +211,7 @@ func TestReporterTellsInTime(t *testing.T) {
 		for i := range nodes {
 			ledgers[i], reporters[i] = ledger(t, 10), NewReporter(rules)
 		}
-		c := NewCollector(rules, 100)
+		c := NewCollector(rules, 1<<20)
 		for i := range 60 {
 			node, e := i*i%nodes, seen(failed, i)
 			l, r := ledgers[node], reporters[node]

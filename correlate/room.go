@@ -2,7 +2,8 @@ package correlate
 
 import (
 	"container/heap"
-	"container/list"
+	"slices"
+	"strings"
 
 	"github.com/komondor/komondor/event"
 )
@@ -14,8 +15,7 @@ import (
 // loses nothing, whatever the others make up. All steps are constant but for
 // the heap's, which are logarithmic in the number of organisations.
 type room struct {
-	reports int
-	words   map[event.Key]map[string]*words // by organisation
+	bytes   int
 	holders map[string]*holder
 	ranking ranking
 	clock   uint64 // counts reports that came in
@@ -23,122 +23,162 @@ type room struct {
 	evicted uint64
 }
 
+// bookkeeping is what a report costs beside its own bytes, in one that is alone on
+// its key: BenchmarkMillionKeys measures it.
+const bookkeeping = 320
+
+func (s *statement) size(key event.Key) int { return len(key.Value) + len(s.sealed) + bookkeeping }
+
 // words are an organisation's reports on one key.
 type words struct {
-	key     event.Key
-	by      *holder
-	reports int
-	in      *list.List // of by
-	at      *list.Element
+	on         *gathered
+	next       *words // those of another organisation on the key
+	by         *holder
+	statements []*statement
+	bytes      int
+	in         *queue
+	ahead      *words // in the queue
+	behind     *words
 }
 
-// holder is an organisation with all its words, the quietest in front.
+// holder is an organisation with all its words.
 type holder struct {
 	organisation  string
-	reports       int
-	alone, shared list.List // of *words, on keys of its own and on others'
-	heard         uint64    // the clock when its last report came in
-	rank          int       // its place in the ranking
+	bytes         int
+	alone, shared queue  // on keys of its own and on others'
+	heard         uint64 // the clock when its last report came in
+	rank          int    // its place in the ranking
 }
 
-// add notes one more report of an organisation on a key.
-func (r *room) add(key event.Key, organisation string) {
+// add takes in a statement of an organisation on a key.
+func (r *room) add(on *gathered, organisation string, s *statement) {
 	if r.holders == nil {
-		r.holders, r.words = make(map[string]*holder), make(map[event.Key]map[string]*words)
+		r.holders = make(map[string]*holder)
 	}
 	h := r.holders[organisation]
 	if h == nil {
-		h = &holder{organisation: organisation}
-		r.holders[organisation] = h
+		h = &holder{organisation: strings.Clone(organisation)}
+		r.holders[h.organisation] = h
 		heap.Push(&r.ranking, h)
 	}
-	on := r.words[key]
-	if on == nil {
-		on = make(map[string]*words)
-		r.words[key] = on
-	}
-	w := on[organisation]
+	w := on.of(h)
 	if w == nil {
-		w = &words{key: key, by: h}
-		on[organisation] = w
-		if len(on) == 2 { // whoever spoke of it alone no longer does
-			for _, other := range on {
-				other.place(&other.by.shared)
-			}
+		w = &words{on: on, next: on.words, by: h}
+		on.words = w
+		if w.next != nil && w.next.next == nil { // whoever spoke of it alone no longer does
+			w.next.place(&w.next.by.shared)
 		}
 	}
-	if len(on) == 1 {
+	if w.next == nil && on.words == w {
 		w.place(&h.alone)
 	} else {
 		w.place(&h.shared)
 	}
+	w.statements = append(w.statements, s)
 	r.clock++
 	r.last, h.heard = w, r.clock
-	r.count(w, +1)
+	r.count(w, s.size(on.key))
 }
 
-// remove notes that n reports of an organisation on a key are gone.
-func (r *room) remove(key event.Key, organisation string, n int) {
-	on := r.words[key]
-	w := on[organisation]
-	if r.count(w, -n); w.reports > 0 {
-		return
-	}
-	w.in.Remove(w.at)
-	delete(on, organisation)
-	switch len(on) {
-	case 0:
-		delete(r.words, key)
-	case 1:
-		for _, other := range on {
-			other.place(&other.by.alone)
+// of returns the holder's words on the key, or nil.
+func (g *gathered) of(h *holder) *words {
+	for w := g.words; w != nil; w = w.next {
+		if w.by == h {
+			return w
 		}
 	}
-	if w.by.reports == 0 {
+	return nil
+}
+
+// remove forgets a statement, and words and holder where it was their last.
+func (r *room) remove(w *words, s *statement) {
+	on := w.on
+	r.count(w, -s.size(on.key))
+	at := slices.Index(w.statements, s)
+	w.statements = slices.Delete(w.statements, at, at+1)
+	if len(w.statements) > 0 {
+		return
+	}
+	w.in.remove(w)
+	for at := &on.words; ; at = &(*at).next {
+		if *at == w {
+			*at = w.next
+			break
+		}
+	}
+	if on.words != nil && on.words.next == nil {
+		on.words.place(&on.words.by.alone)
+	}
+	if w.by.alone.front == nil && w.by.shared.front == nil {
 		heap.Remove(&r.ranking, w.by.rank)
-		delete(r.holders, organisation)
+		delete(r.holders, w.by.organisation)
+	}
+	if r.last == w {
+		r.last = nil
 	}
 }
 
+// count notes that the words take n bytes more.
 func (r *room) count(w *words, n int) {
-	r.reports += n
-	w.reports += n
-	w.by.reports += n
+	r.bytes += n
+	w.bytes += n
+	w.by.bytes += n
 	heap.Fix(&r.ranking, w.by.rank)
 }
 
-// place moves the words to the end of one of their holder's lists.
-func (w *words) place(in *list.List) {
-	if w.in == in {
-		in.MoveToBack(w.at)
-		return
-	}
+// place moves the words to the end of one of their holder's queues.
+func (w *words) place(in *queue) {
 	if w.in != nil {
-		w.in.Remove(w.at)
+		w.in.remove(w)
 	}
-	w.in, w.at = in, in.PushBack(w)
+	in.push(w)
 }
 
-// evict gives up words of the organisation that holds most, but not those that
-// came in last: a new key could otherwise never gather weight. It returns false
+// queue is a list of words, the quietest in front. It is linked through the words
+// themselves: there may be a million of them.
+type queue struct{ front, back *words }
+
+func (q *queue) push(w *words) {
+	w.in, w.ahead = q, q.back
+	if q.back == nil {
+		q.front = w
+	} else {
+		q.back.behind = w
+	}
+	q.back = w
+}
+
+func (q *queue) remove(w *words) {
+	if w.ahead == nil {
+		q.front = w.behind
+	} else {
+		w.ahead.behind = w.behind
+	}
+	if w.behind == nil {
+		q.back = w.ahead
+	} else {
+		w.behind.ahead = w.ahead
+	}
+	w.in, w.ahead, w.behind = nil, nil, nil
+}
+
+// evict chooses words of the organisation that holds most, but not those that
+// came in last: a new key could otherwise never gather weight. It returns nil
 // where there are no others of it.
-func (r *room) evict() (key event.Key, organisation string, ok bool) {
+func (r *room) evict() *words {
 	if len(r.ranking) == 0 {
-		return event.Key{}, "", false
+		return nil
 	}
 	h := r.ranking[0]
-	for _, in := range []*list.List{&h.alone, &h.shared} {
-		for e := in.Front(); e != nil; e = e.Next() {
-			w := e.Value.(*words)
-			if w == r.last {
-				continue
+	for _, in := range []*queue{&h.alone, &h.shared} {
+		for w := in.front; w != nil; w = w.behind {
+			if w != r.last {
+				r.evicted++
+				return w
 			}
-			r.remove(w.key, h.organisation, w.reports)
-			r.evicted++
-			return w.key, h.organisation, true
 		}
 	}
-	return event.Key{}, "", false
+	return nil
 }
 
 // ranking is a heap of the organisations: on top the one that holds most, among
@@ -148,8 +188,8 @@ type ranking []*holder
 func (r ranking) Len() int { return len(r) }
 
 func (r ranking) Less(i, j int) bool {
-	if r[i].reports != r[j].reports {
-		return r[i].reports > r[j].reports
+	if r[i].bytes != r[j].bytes {
+		return r[i].bytes > r[j].bytes
 	}
 	return r[i].heard < r[j].heard
 }

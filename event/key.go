@@ -18,6 +18,17 @@ const (
 	BySubnet        Selector = "target.subnet" // who is attacked: an IPv4 /24 or an IPv6 /48
 )
 
+// Canonical is the constant of this package that the selector equals, so that what
+// was decoded holds no string of its own; else the selector.
+func (s Selector) Canonical() Selector {
+	for _, known := range []Selector{BySource, ByPort, ByVulnerability, BySubnet} {
+		if s == known {
+			return known
+		}
+	}
+	return s
+}
+
 // Key is where the evidence of one attack meets.
 type Key struct {
 	Selector Selector `json:"selector" cbor:"1,keyasint"`

@@ -294,6 +294,28 @@ func TestNeighboursPullWhatIsNew(t *testing.T) {
 	}
 }
 
+// Members with the same documents know it, in whatever order they came.
+func TestDigest(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.fresh(), w.fresh()
+	chains := [][]byte{w.chain(w.admit("beta", TierMember, 3)), w.chain(w.admit("gamma", TierMember, 3))}
+	digest := func(m *Member) [32]byte { sum, _ := m.Digest(); return sum }
+	w.add(a, noon, chains[0])
+	if digest(a) == digest(b) {
+		t.Error("alike, with one document more")
+	}
+	w.add(a, noon, chains[1])
+	w.add(b, noon, chains[1], chains[0])
+	if digest(a) != digest(b) {
+		t.Error("not alike, with the same documents")
+	}
+	if _, seq := a.Digest(); seq == 0 {
+		t.Error("no number to go on from")
+	} else if documents, _ := a.After(seq, 1<<20); len(documents) > 0 {
+		t.Errorf("%d documents after the last one", len(documents))
+	}
+}
+
 func TestRetry(t *testing.T) {
 	for _, err := range []error{ErrEarly, ErrQuota, ErrFull} {
 		if !Retry(fmt.Errorf("document: %w", err)) {

@@ -67,6 +67,24 @@ func (m *Member) Due(now time.Time, alive func(id string) bool) ([][]byte, error
 	return documents, errors.Join(errs...)
 }
 
+// Certifier returns the node that has to renew this node's certificate, where that
+// is due and another node does it; else it is empty. It renews only whom it sees
+// alive, and who has no address at which others reach it has to show up.
+func (m *Member) Certifier(now time.Time) (id string) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	own := m.nodes[m.id]
+	if own.Issuer || !own.due(now) {
+		return ""
+	}
+	for _, p := range m.nodes {
+		if p.Issuer && p.Node.Organisation == own.Node.Organisation && m.refuse(now, p) == nil {
+			return p.ID
+		}
+	}
+	return ""
+}
+
 // renewal is a node to renew. Lost is when the last certificate ended under which
 // it was alive, 0 where that runs.
 type renewal struct {

@@ -101,6 +101,14 @@ func (m *Member) Holds(document []byte) bool {
 	return m.pool.known[sha256.Sum256(document)]
 }
 
+// Digest is over all documents that this node passes on, and the same for members
+// that have the same. Seq is the number from which After has what comes later.
+func (m *Member) Digest() (sum [sha256.Size]byte, seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pool.digest(), m.pool.seq
+}
+
 // After returns documents in their order of arrival here, for a neighbour that
 // has had those up to seq (0: none): up to size bytes but at least one, so ask for
 // MaxDocument or more. It goes on from next.

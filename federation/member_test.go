@@ -645,3 +645,34 @@ func BenchmarkAddChain(b *testing.B) {
 		}
 	}
 }
+
+// A node shows up at the one that certifies it when its certificate is due, and not
+// before; that one has nobody to go to.
+func TestCertifier(t *testing.T) {
+	w := newWorld(t)
+	issuer := w.first
+	old, err := issuer.chain.open(w.public(), theFederation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Node.Issuer = true
+	issuer.chain = w.issue(issuer, old.Node, noon.Add(time.Hour)) // renewed a little later than the others
+	other := w.admit("beta", TierMember, 5)
+	leaf := w.node(w.first, noon)
+	m := w.member(leaf, newDrawer(), noon)
+	w.add(m, noon.Add(time.Hour), w.chain(other), w.chain(issuer))
+	due := noon.Add(7 * day * 2 / 3)
+	if got := m.Certifier(due.Add(-time.Minute)); got != "" {
+		t.Errorf("before it is due: %s", got)
+	}
+	if got := m.Certifier(due); got != issuer.id {
+		t.Errorf("when it is due: %q, want %s", got, issuer.id)
+	}
+	w.add(m, due, w.chain(w.renewed(leaf, due)))
+	if got := m.Certifier(due); got != "" {
+		t.Errorf("once it is renewed: %s", got)
+	}
+	if got := w.member(issuer, newDrawer(), noon.Add(time.Hour)).Certifier(due.Add(day)); got != "" {
+		t.Errorf("the one that certifies goes to %s", got)
+	}
+}

@@ -42,6 +42,12 @@ func (o *Open) Organisation(id string) string { return id }
 // Votes is true: in an open overlay everybody has a vote.
 func (o *Open) Votes(now time.Time, id string) bool { return true }
 
+// Refused is nil for everybody who can sign.
+func (o *Open) Refused(now time.Time, id string) error {
+	_, err := nodeKey(id)
+	return err
+}
+
 // Seal signs body as this node's statement.
 func (o *Open) Seal(body []byte) (event.Sealed, error) { return seal(o.key, o.id, body), nil }
 

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ type pool struct {
 	order  []*record // ascending; replaced and retired ones are dropped now and then
 	out    int       // how many of order are out
 	seq    uint64
-	unkept map[string][]byte // by keyOf; nil: to delete
+	sum    *[sha256.Size]byte // see digest; nil when it has to be worked out anew
+	unkept map[string][]byte  // by keyOf; nil: to delete
 }
 
 type record struct {
@@ -47,7 +49,7 @@ func (p *pool) put(key string, s statement, document []byte) {
 	p.seq++
 	r := &record{key: key, seq: p.seq, hash: sha256.Sum256(document), document: document, statement: s}
 	p.held[key], p.known[r.hash] = r, true
-	p.order = append(p.order, r)
+	p.order, p.sum = append(p.order, r), nil
 	p.unkept[key] = document
 }
 
@@ -67,7 +69,7 @@ func (p *pool) retire(r *record) {
 	if r.out {
 		return
 	}
-	r.out = true
+	r.out, p.sum = true, nil
 	if p.out++; p.out > len(p.order)/2 {
 		p.order = slices.DeleteFunc(p.order, func(r *record) bool { return r.out })
 		p.out = 0
@@ -96,4 +98,24 @@ func (p *pool) after(seq uint64, size int) (documents [][]byte, next uint64) {
 		documents, seq = append(documents, r.document), r.seq
 	}
 	return documents, p.seq
+}
+
+// digest is the same for pools that pass on the same documents, however they came.
+func (p *pool) digest() [sha256.Size]byte {
+	if p.sum == nil {
+		var hashes [][sha256.Size]byte
+		for _, r := range p.order {
+			if !r.out {
+				hashes = append(hashes, r.hash)
+			}
+		}
+		slices.SortFunc(hashes, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+		all := sha256.New()
+		for _, h := range hashes {
+			all.Write(h[:])
+		}
+		sum := [sha256.Size]byte(all.Sum(nil))
+		p.sum = &sum
+	}
+	return *p.sum
 }

@@ -29,7 +29,7 @@ func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanatio
 		return x, err
 	}
 	x.Own = summarise(own)
-	_, said := n.judge.gathered(x.Key)
+	said := n.judge.gathered(x.Key)
 	for _, t := range said {
 		if t.Member != n.member.Member() { // what this node says is in Own, as it is now
 			x.Gathered = append(x.Gathered, control.Testimony{Member: t.Member, Organisation: t.Organisation, Kinds: summarise(t.Tallies)})

@@ -96,10 +96,11 @@ func ParseSource(s string) (Source, error) {
 
 const (
 	// The bounds of memory, whatever an attacker fakes: own evidence, that of
-	// others, and keys with a report to deliver.
-	talliesKept = 100_000
-	reportsKept = 30_000
-	lettersKept = 20_000
+	// others in bytes (60,000 usual reports, 23,000 of the longest), and keys with a
+	// report to deliver.
+	talliesKept  = 100_000
+	evidenceKept = 32 << 20
+	lettersKept  = 20_000
 
 	clockSkew    = 2 * time.Minute // evidence may be so far ahead of our clock
 	commitEvery  = 100 * time.Millisecond

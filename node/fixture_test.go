@@ -95,7 +95,7 @@ func newParty(t testing.TB) *party {
 			defer p.mu.Unlock()
 			p.told = append(p.told, alert)
 		},
-		counters: p.actor.counters, collector: correlate.NewCollector(rules, reportsKept), waiting: make(map[string]bool)}
+		counters: p.actor.counters, collector: correlate.NewCollector(rules, evidenceKept), waiting: make(map[string]bool)}
 	return p
 }
 

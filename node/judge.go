@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,8 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/federation"
 )
 
 // judge is the second part of every node: as a collector it takes the reports on
@@ -40,22 +44,31 @@ type judge struct {
 	waiting   map[string]bool // attacks of which a replica of lower rank may raise the alert first
 	weighed   correlate.Book  // verdicts that evidence has been chosen for
 	replicas  sync.WaitGroup
+	clocks    rate.Sometimes // logged
 }
 
 // errEvidence is refused evidence: the sender is wrong, trying again is useless.
 var errEvidence = errors.New("evidence refused")
 
-// receive takes a sealed report for the key at hash, from its author or from whoever
-// holds it. It is called concurrently; returning nil acknowledges the report.
+// receive takes a sealed report for the key at hash, which the peer from has
+// brought. What it says of others is verified at once. What it says itself needs no
+// signature to be counted, since the connection shows who says it: that is verified
+// when something is told that rests on it, which for most reports is never. Receive
+// is called concurrently; returning nil acknowledges the report.
 func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload []byte) error {
 	now := time.Now()
-	own := from == j.member.Member()
 	var sealed event.Sealed
 	if err := event.Decode(payload, &sealed); err != nil {
 		return j.refuse(fmt.Errorf("decode sealed report: %w", err))
 	}
 	report, err := testify(j.member, sealed, now)
-	if err == nil && !own {
+	own := from == j.member.Member()
+	switch {
+	case err != nil:
+	case own:
+	case from == sealed.Signer && len(sealed.Signature) == ed25519.SignatureSize:
+		err = j.member.Refused(now, from)
+	default:
 		err = j.member.Verify(now, sealed)
 	}
 	if err != nil {
@@ -69,24 +82,24 @@ func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload
 	if from != sealed.Signer && !j.near(hash) {
 		return j.refuse(fmt.Errorf("report of %s handed on by %s: this node is not near its key", sealed.Signer, from))
 	}
+	by := correlate.Author{Organisation: j.member.Organisation(report.Member), Mute: !j.member.Votes(now, report.Member), Verified: own || from != sealed.Signer}
 	j.mu.Lock()
-	by := correlate.Author{Organisation: j.member.Organisation(report.Member), Mute: !j.member.Votes(now, report.Member)}
 	fresh, err := j.collector.Put(report, by, sealed)
-	var findings []correlate.Finding
-	if fresh {
-		findings = j.collector.Judge(report.Key, func(v correlate.Verdict) bool {
-			return !j.waiting[attackID(j.member.Name(), v)] && j.tellable(v) && j.weigh(v)
-		})
-	}
 	j.mu.Unlock()
 	var proof *correlate.Contradiction
-	if errors.As(err, &proof) {
+	if errors.As(err, &proof) && j.member.Verify(now, proof.First) == nil && j.member.Verify(now, proof.Second) == nil {
 		j.accuse(ctx, proof)
 	}
 	if err != nil {
 		return j.refuse(err)
 	}
 	j.counters.collected.Add(1)
+	if !fresh {
+		return nil
+	}
+	findings := j.find(now, report.Key, func(v correlate.Verdict) bool {
+		return !j.waiting[attackID(j.member.Name(), v)] && j.tellable(v) && j.weigh(v)
+	})
 	for _, f := range findings {
 		j.consider(ctx, f, hash)
 	}
@@ -95,6 +108,9 @@ func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload
 
 func (j *judge) refuse(err error) error {
 	j.counters.refused.Add(1)
+	if errors.Is(err, errClock) {
+		j.clocks.Do(func() { j.log.Warn("report refused: a clock is wrong, by more than two minutes", "error", err) })
+	}
 	j.log.Debug("report refused", "error", err)
 	return fmt.Errorf("%w: %w", errEvidence, err)
 }
@@ -136,9 +152,8 @@ func (j *judge) consider(ctx context.Context, f correlate.Finding, hash [32]byte
 		}
 		j.mu.Lock()
 		delete(j.waiting, attack)
-		findings := j.collector.Judge(f.Key, j.tellable) // with what has come in meanwhile
 		j.mu.Unlock()
-		for _, f := range findings {
+		for _, f := range j.find(time.Now(), f.Key, j.tellable) { // with what has come in meanwhile
 			if ctx.Err() == nil {
 				j.raiseOrRepeat(ctx, f)
 			}
@@ -217,11 +232,11 @@ func (j *judge) again(ctx context.Context) {
 	j.mu.Lock()
 	keys := j.poorer
 	j.poorer = nil
+	j.mu.Unlock()
 	var findings []correlate.Finding
 	for _, key := range keys {
-		findings = append(findings, j.collector.Judge(key, j.untold)...)
+		findings = append(findings, j.find(now, key, j.untold)...)
 	}
-	j.mu.Unlock()
 	for _, f := range findings {
 		for _, salt := range j.member.Salts(now, 0) {
 			j.consider(ctx, f, f.Key.Hash(j.member.Name(), salt))
@@ -243,25 +258,77 @@ func (j *judge) versions(key event.Key) []correlate.Version {
 	return j.collector.Versions(key)
 }
 
-// proven returns the reports on a key that are wanted, which have been verified.
-func (j *judge) proven(_ time.Time, key event.Key, wanted func(member string, version uint64) bool) (reports []event.Sealed) {
+// find judges a key, and verifies what the findings rest on. Who has lied loses its
+// word on the key, which is judged again then: so each lie is verified once, and
+// costs its author the key and this node no more than verifying it at once would.
+func (j *judge) find(now time.Time, key event.Key, news func(correlate.Verdict) bool) []correlate.Finding {
+	for {
+		var asked []string // the alerts of verdicts that are news
+		j.mu.Lock()
+		findings := j.collector.Judge(key, func(v correlate.Verdict) bool {
+			if !news(v) {
+				return false
+			}
+			asked = append(asked, v.Alert(j.member.Name(), nil).ID())
+			return true
+		})
+		j.mu.Unlock()
+		honest := true
+		for _, f := range findings {
+			for _, t := range f.Evidence {
+				honest = j.stands(now, key, t) && honest
+			}
+		}
+		if honest {
+			return findings
+		}
+		for _, id := range asked { // a lie may have made more of it than there is
+			j.weighed.Forget(id)
+		}
+	}
+}
+
+// stands verifies a testimony's signature, unless it has been, and settles what
+// becomes of it.
+func (j *judge) stands(now time.Time, key event.Key, t correlate.Testimony) bool {
+	if !t.Unverified {
+		return true
+	}
+	verdict := correlate.Good
+	if err := j.member.Verify(now, t.Sealed); err != nil {
+		verdict = correlate.Void
+		if errors.Is(err, federation.ErrSignature) {
+			verdict = correlate.False
+		}
+		_ = j.refuse(err) // it has been acknowledged
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	version := make(map[string]uint64)
-	for _, v := range j.collector.Versions(key) {
-		version[v.Member] = v.Version
-	}
-	for _, t := range j.collector.Testimonies(key) {
-		if wanted(t.Member, version[t.Member]) {
+	j.collector.Settle(key, t, verdict)
+	return verdict == correlate.Good
+}
+
+// proven returns the sealed reports under a key that wanted asks for, with their
+// signatures verified: others may be told of them.
+func (j *judge) proven(now time.Time, key event.Key, wanted func(member string, version uint64) bool) (reports []event.Sealed) {
+	for _, t := range j.gathered(key) {
+		if wanted(t.Member, t.Version) && j.stands(now, key, t) {
 			reports = append(reports, t.Sealed)
 		}
 	}
 	return reports
 }
 
-// gathered is the number of keys collected, and what members say about one.
-func (j *judge) gathered(key event.Key) (keys int, said []correlate.Testimony) {
+// gathered is what members say about a key, whether or not it has been verified.
+func (j *judge) gathered(key event.Key) []correlate.Testimony {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.collector.Len(), j.collector.Testimonies(key)
+	return j.collector.Testimonies(key)
+}
+
+// load is the number of keys collected, and how often words had to be given up.
+func (j *judge) load() (keys int, evicted uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.collector.Len(), j.collector.Evicted()
 }

@@ -35,7 +35,7 @@ func TestCollectorRaisesWhenTheQuorumIsMet(t *testing.T) {
 		{b, 1, 1, 2}, // an old version
 	}
 	for i, s := range steps {
-		if err := p.judge.receive(t.Context(), s.by.Member(), hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
+		if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
 		if p.alerts() != s.alerts {
@@ -69,20 +69,20 @@ func TestCollectorRefuses(t *testing.T) {
 		"garbage":            {[]byte{0xff, 0x00}, hash, "decode"},
 		"another's words":    {encode(t, seal(t, a, failures(b, 1, 1, last))), hash, "signed by"},
 		"a forged signature": {encode(t, forged), hash, "signature"},
-		"the future":         {encode(t, seal(t, a, future)), hash, "future"},
+		"the future":         {encode(t, seal(t, a, future)), hash, "clock"},
 		"another federation": {encode(t, seal(t, a, foreign)), hash, "federation"},
 		"a key elsewhere":    {encode(t, seal(t, a, failures(a, 1, 1, last))), [32]byte{1}, "elsewhere"},
 	} {
-		err := p.judge.receive(t.Context(), a.Member(), c.hash, c.payload)
+		err := p.judge.receive(t.Context(), "forwarder", c.hash, c.payload)
 		if !errors.Is(err, errEvidence) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want it to say %q", name, err, c.says)
 		}
 	}
-	if keys, _ := p.judge.gathered(attackerKey); keys != 0 {
+	if keys, _ := p.judge.load(); keys != 0 {
 		t.Errorf("%d keys gathered from what was refused", keys)
 	}
 	for _, n := range []uint32{1, 2} {
-		err := p.judge.receive(t.Context(), a.Member(), hash, encode(t, seal(t, a, failures(a, 7, n, last))))
+		err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, seal(t, a, failures(a, 7, n, last))))
 		if n == 2 && (!errors.Is(err, errEvidence) || p.accused != 1) {
 			t.Errorf("a contradiction: %v, accused %d times", err, p.accused)
 		}
@@ -103,7 +103,7 @@ func TestReplicaWaitsForThoseNearer(t *testing.T) {
 				hash := hashOf(p.Open, attackerKey)
 				sealed := []event.Sealed{seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))}
 				for _, s := range sealed {
-					if err := p.judge.receive(t.Context(), s.Signer, hash, encode(t, s)); err != nil {
+					if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, s)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -140,7 +140,7 @@ func TestCollectorsRepeatWhatOthersToldFirst(t *testing.T) {
 				p.receive(t.Context(), "hostile", alert)
 			}
 			for _, s := range sealed {
-				if err := p.judge.receive(t.Context(), s.Signer, hash, encode(t, s)); err != nil {
+				if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, s)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -162,7 +162,7 @@ func TestVerdictIsWeighedOnce(t *testing.T) {
 	hash := hashOf(p.Open, attackerKey)
 	raised := func(want uint64, by *federation.Open, version uint64, n uint32, last time.Time) {
 		t.Helper()
-		if err := p.judge.receive(t.Context(), by.Member(), hash, encode(t, seal(t, by, failures(by, version, n, last)))); err != nil {
+		if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, seal(t, by, failures(by, version, n, last)))); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.counters.alertsRaised.Load(); got != want {
@@ -182,4 +182,117 @@ func must[T any](v T, ok bool) T {
 		panic("no verdict")
 	}
 	return v
+}
+
+// Who lies on its own connection can have no part in an alert, keeps none from
+// being raised, and is heard no more on the key.
+func TestUnsignedReportsProveNothing(t *testing.T) {
+	last := time.Now().Truncate(time.Second)
+	unsigned := func(t *testing.T, m *federation.Open, version uint64, n uint32) event.Sealed {
+		s := seal(t, m, failures(m, version, n, last))
+		s.Signature = make([]byte, len(s.Signature))
+		return s
+	}
+	type step struct {
+		by      *federation.Open
+		sealed  event.Sealed
+		alerts  int
+		refused uint64 // in all
+	}
+	a, b, c, liar := newMember(t), newMember(t), newMember(t), newMember(t)
+	honest := func(m *federation.Open) event.Sealed { return seal(t, m, failures(m, 1, 3, last)) } // 9 of 20 points
+	for name, steps := range map[string][]step{
+		"a lie completes a quorum": {
+			{a, honest(a), 0, 0},
+			{liar, unsigned(t, liar, 1, 3), 0, 0},
+			{b, honest(b), 0, 1}, // all three are needed as evidence
+			{liar, seal(t, liar, failures(liar, 3, 3, last)), 0, 1},
+			{c, honest(c), 1, 1},
+		},
+		"a lie makes more of it than there is": {
+			{liar, unsigned(t, liar, 1, 4), 0, 1}, // enough for a warning
+			{a, honest(a), 0, 1},
+			{b, honest(b), 0, 1},
+			{c, honest(c), 1, 1},
+		},
+		"what others forward is verified at once": {
+			{a, unsigned(t, liar, 1, 3), 0, 1},
+			{a, seal(t, b, failures(b, 1, 3, last)), 0, 1},
+		},
+		"a lie takes nobody's place": {
+			{a, honest(a), 0, 0},
+			{liar, unsigned(t, a, 9, 0), 0, 1},
+			{b, honest(b), 0, 1},
+			{c, honest(c), 1, 1},
+		},
+		"nor does a jump of versions, but its author's own": {
+			{liar, honest(liar), 0, 0},
+			{liar, unsigned(t, liar, 1<<63, 4), 0, 1},
+			{liar, seal(t, liar, failures(liar, 2, 4, last)), 0, 1},
+			{a, honest(a), 0, 1},
+			{b, honest(b), 0, 1},
+			{c, honest(c), 1, 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t)
+			hash := hashOf(p.Open, attackerKey)
+			for i, s := range steps {
+				_ = p.judge.receive(t.Context(), s.by.Member(), hash, encode(t, s.sealed))
+				if p.alerts() != s.alerts || p.counters.refused.Load() != s.refused {
+					t.Fatalf("step %d: %d alerts, want %d; %d refused, want %d", i, p.alerts(), s.alerts, p.counters.refused.Load(), s.refused)
+				}
+			}
+			for _, told := range p.since(0) {
+				alert, err := event.DecodeAlert(told)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := newParty(t).verify(alert, time.Now()); err != nil {
+					t.Errorf("another node's verdict: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Two reports of one version accuse only who has signed both.
+func TestAccusationsAreProved(t *testing.T) {
+	p, a := newParty(t), newMember(t)
+	last := time.Now().Truncate(time.Second)
+	hash := hashOf(p.Open, attackerKey)
+	for n, signed := range []bool{true, false} {
+		s := seal(t, a, failures(a, 7, uint32(1+n), last))
+		if !signed {
+			s.Signature = make([]byte, len(s.Signature))
+		}
+		err := p.judge.receive(t.Context(), a.Member(), hash, encode(t, s))
+		if signed != (err == nil) {
+			t.Errorf("signed %v: %v", signed, err)
+		}
+	}
+	if said := p.judge.gathered(attackerKey); p.accused != 0 || len(said) != 0 {
+		t.Errorf("accused %d times by what it has not signed, and %d still count", p.accused, len(said))
+	}
+}
+
+// What is handed on has been verified.
+func TestProven(t *testing.T) {
+	p, a, liar := newParty(t), newMember(t), newMember(t)
+	last := time.Now().Truncate(time.Second)
+	hash := hashOf(p.Open, attackerKey)
+	lie := seal(t, liar, failures(liar, 1, 2, last))
+	lie.Signature[0] ^= 1
+	for _, s := range []event.Sealed{seal(t, a, failures(a, 1, 1, last)), lie} {
+		if err := p.judge.receive(t.Context(), s.Signer, hash, encode(t, s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	everything := func(string, uint64) bool { return true }
+	for range 2 {
+		proven := p.judge.proven(time.Now(), attackerKey, everything)
+		if len(proven) != 1 || proven[0].Signer != a.Member() || p.Verify(time.Now(), proven[0]) != nil || p.counters.refused.Load() != 1 {
+			t.Errorf("%d proven, %d refused", len(proven), p.counters.refused.Load())
+		}
+	}
 }

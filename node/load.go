@@ -35,7 +35,8 @@ type load struct {
 	cores int
 
 	mu      sync.Mutex
-	waited  time.Duration // the longest since the last look
+	waited  time.Duration // the longest since the last look; while nothing gets its turn, it grows
+	moved   bool          // something has got its turn since
 	judging time.Duration // all together since the last look
 	looked  time.Time
 	high    time.Time // since when there is too much to do; zero: there is not
@@ -51,6 +52,9 @@ type load struct {
 func (l *load) waitedFor(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.moved {
+		l.waited, l.moved = 0, true
+	}
 	l.waited = max(l.waited, d)
 }
 
@@ -69,18 +73,23 @@ func (l *load) sheds() bool {
 }
 
 // look judges what was noted since the last look, and says whether shedding has
-// begun or ended with it.
-func (l *load) look(now time.Time) (changed bool) {
+// begun or ended with it. Backlog is how much of what was seen waits for its turn.
+func (l *load) look(now time.Time, backlog int) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	elapsed := now.Sub(l.looked)
+	elapsed, moved, judging := now.Sub(l.looked), l.moved, l.judging
 	first := l.looked.IsZero()
-	waited, judging := l.waited, l.judging
-	l.waited, l.judging, l.looked = 0, 0, now
-	if first || elapsed <= 0 {
+	l.moved, l.judging, l.looked = false, 0, now
+	switch {
+	case first || elapsed <= 0:
 		return false
+	case moved:
+	case backlog > 0:
+		l.waited += elapsed
+	default:
+		l.waited = 0
 	}
-	late := waited.Seconds() / tooLate.Seconds()
+	late := l.waited.Seconds() / tooLate.Seconds()
 	many := judging.Seconds() / elapsed.Seconds() / float64(l.cores) / tooMany
 	l.figure = max(late, many)
 	lasting(&l.high, l.figure >= 1, now)
@@ -95,7 +104,7 @@ func (l *load) look(now time.Time) (changed bool) {
 		l.shed, l.since = true, now
 		l.reason = fmt.Sprintf("%.1f reports a core were being judged at a time", many*tooMany)
 		if late > many {
-			l.reason = fmt.Sprintf("what the sources saw waited %s for its turn", waited.Round(time.Millisecond))
+			l.reason = fmt.Sprintf("what the sources saw waited %s for its turn", l.waited.Round(time.Millisecond))
 		}
 		return true
 	case l.shed && now.Sub(l.since) >= l.atLeast && !l.low.IsZero() && now.Sub(l.low) >= calmFor:
@@ -129,7 +138,7 @@ func (n *Node) weigh(ctx context.Context) error {
 	for {
 		select {
 		case now := <-again.C:
-			if !n.load.look(now) {
+			if !n.load.look(now, len(n.observer.sightings)) {
 				continue
 			}
 			if sheds, _, reason, _ := n.load.now(); sheds {

@@ -12,7 +12,7 @@ func (l *load) play(at *time.Time, d, waited time.Duration, judging float64) (ch
 		*at = at.Add(lookEvery)
 		l.waitedFor(waited)
 		l.judgedFor(time.Duration(judging * float64(lookEvery)))
-		if l.look(*at) {
+		if l.look(*at, 0) {
 			changes = append(changes, passed+lookEvery)
 		}
 	}
@@ -88,4 +88,19 @@ func TestLoadThatComesBackIsShedForLonger(t *testing.T) {
 	if l.atLeast != shedFirst {
 		t.Errorf("after a long rest it sheds for %s", l.atLeast)
 	}
+}
+
+// Who works on one thing for long gives no sign of how long the next one waits.
+func TestLoadSeesStandstill(t *testing.T) {
+	l, now := load{cores: 2}, time.Unix(1e9, 0)
+	for i := range 10 {
+		now = now.Add(lookEvery)
+		if i%3 == 0 {
+			l.waitedFor(tooLate * time.Duration(i+1))
+		}
+		if l.look(now, 5); l.sheds() {
+			return
+		}
+	}
+	t.Error("does not shed though everything waits for seconds")
 }

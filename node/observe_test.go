@@ -14,6 +14,7 @@ import (
 
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
+	"github.com/komondor/komondor/probe/follow"
 )
 
 // watch runs an observer over a store in the bubble, and returns what it sends.
@@ -220,4 +221,62 @@ func TestDetectionGoesOnWhileTheArchiveFails(t *testing.T) {
 		}
 		w.stop()
 	})
+}
+
+// A file waits while the observer has no room; packets cannot, and are counted.
+func TestSourcesWaitOrDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const extra = 10
+		o := observer{sightings: make(chan sighting, 1024)}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		read := make(map[bool]int) // lines, by whether the source can lose some
+		sources := make(map[bool]*source)
+		for _, lossy := range []bool{true, false} {
+			s := newSource(Source{Format: "sshd", Path: "auth.log", Lossy: lossy,
+				Follow: func(_ context.Context, _ follow.Position, handle func(follow.Line) error) error {
+					for i := range cap(o.sightings) + extra {
+						text := fmt.Appendf(nil, "Nov 25 12:00:00 host sshd[1]: Failed password for root from 203.0.113.%d port 22 ssh2", i%250)
+						if err := handle(follow.Line{Bytes: text}); err != nil {
+							return err
+						}
+						read[lossy]++
+					}
+					return nil
+				}}, slog.New(slog.DiscardHandler), o.take)
+			sources[lossy] = s
+			running.Go(func() { s.run(ctx, nil) })
+			synctest.Wait()
+			if lossy {
+				for len(o.sightings) > 0 {
+					<-o.sightings
+				}
+			}
+		}
+		if s := sources[true].status(); s.Dropped != extra || read[true] != cap(o.sightings)+extra {
+			t.Errorf("of packets %d were dropped, want %d", s.Dropped, extra)
+		}
+		if s := sources[false].status(); s.Dropped != 0 || read[false] != cap(o.sightings) {
+			t.Errorf("of a file %d lines were read and %d dropped, want it to wait after %d", read[false], s.Dropped, cap(o.sightings))
+		}
+		stop()
+		running.Wait()
+	})
+}
+
+// A report that finds no room in the outbox is sent later: the evidence is kept.
+func TestReportsWaitForRoom(t *testing.T) {
+	full, asked := true, 0
+	o := observer{later: map[event.Key]time.Time{}, send: func(event.Key) bool { asked++; return !full }}
+	key, now := event.Key{Value: "203.0.113.9"}, time.Unix(1e9, 0)
+	o.dispatch(now, key)
+	o.tell(now)
+	if asked != 1 || len(o.later) != 1 {
+		t.Fatalf("asked %d times, %d wait", asked, len(o.later))
+	}
+	full = false
+	o.tell(now.Add(time.Second))
+	if asked != 2 || len(o.later) != 0 {
+		t.Errorf("asked %d times, %d wait", asked, len(o.later))
+	}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,12 @@ import (
 // mark is how far a neighbour's documents have been read.
 type mark struct{ epoch, after uint64 }
 
-// question asks a neighbour for the documents that came to it after some number.
+// question asks a neighbour for the documents that came to it after some number,
+// unless it has the same ones as the asker.
 type question struct {
 	Epoch uint64 `cbor:"1,keyasint,omitempty"` // the neighbour's run that the number is of
 	After uint64 `cbor:"2,keyasint,omitempty"`
+	Have  []byte `cbor:"3,keyasint,omitempty"` // the digest of the asker's documents
 }
 
 // page answers a question. There may be more when it holds any document.
@@ -113,7 +116,7 @@ func (r *registrar) pull(ctx context.Context, from peer.ID) error {
 			quiet = 0
 		}
 		next := mark{p.Epoch, p.Next}
-		over := next == at || quiet == maxQuiet
+		over := next == at || quiet == maxQuiet || len(p.Documents) == 0
 		at = next
 		if over {
 			break
@@ -128,7 +131,8 @@ func (r *registrar) pull(ctx context.Context, from peer.ID) error {
 
 // ask asks a neighbour for one page.
 func (r *registrar) ask(ctx context.Context, from peer.ID, at mark) (p page, err error) {
-	request, err := event.Encode(question{at.epoch, at.after})
+	have, _ := r.member.Digest()
+	request, err := event.Encode(question{at.epoch, at.after, have[:]})
 	if err != nil {
 		return p, err
 	}
@@ -163,6 +167,9 @@ func (r *registrar) answer(_ context.Context, _ peer.ID, request []byte) ([]byte
 	}
 	if q.Epoch != r.epoch {
 		q.After = 0
+	}
+	if have, next := r.member.Digest(); bytes.Equal(q.Have, have[:]) {
+		return event.Encode(page{Epoch: r.epoch, Next: next})
 	}
 	documents, next := r.member.After(q.After, federation.MaxDocument)
 	return event.Encode(page{r.epoch, next, documents})

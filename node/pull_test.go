@@ -70,6 +70,39 @@ func TestPullEndsWithALiar(t *testing.T) {
 	}
 }
 
+// Neighbours with the same documents send none, and need one question to see it.
+func TestPullOfTheSame(t *testing.T) {
+	asked := 0
+	sent := 0 // documents
+	var other *registrar
+	r, documents := newRegistrar(t, neighbour(func(request []byte) ([]byte, error) {
+		asked++
+		answer, err := other.answer(t.Context(), "asker", request[1:]) // less its kind
+		if err != nil {
+			return nil, err
+		}
+		var p page
+		if err := event.Decode(answer, &p); err != nil {
+			t.Fatal(err)
+		}
+		sent += len(p.Documents)
+		return answer, nil
+	}))
+	other = &registrar{log: r.log, member: r.member, net: r.net, epoch: 7}
+	for _, d := range documents {
+		if _, err := r.member.Add(time.Now(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.pull(t.Context(), "neighbour"); err != nil || asked != 1 || sent != 0 {
+		t.Errorf("asked %d times, %d documents sent, %v", asked, sent, err)
+	}
+	_, seq := r.member.Digest()
+	if got := r.read["neighbour"]; got != (mark{7, seq}) {
+		t.Errorf("read up to %v, want %d", got, seq)
+	}
+}
+
 func FuzzPull(f *testing.F) {
 	var answer []byte
 	r, documents := newRegistrar(f, neighbour(func([]byte) ([]byte, error) { return answer, nil }))

@@ -59,6 +59,7 @@ func (r *registrar) run(ctx context.Context) error {
 			doubted = !doubted
 		}
 		issued := r.issue(ctx, time.Now())
+		r.showUp(ctx, time.Now())
 		if r.pullAny(ctx) {
 			switch answered++; answered {
 			case 1:
@@ -105,6 +106,19 @@ func (r *registrar) issue(ctx context.Context, now time.Time) [][]byte {
 		r.log.Error("certificates not renewed", "error", err)
 	}
 	return documents
+}
+
+// showUp connects to the node that is to renew this one's certificate.
+func (r *registrar) showUp(ctx context.Context, now time.Time) {
+	certifier, err := peer.Decode(r.member.Certifier(now))
+	if err != nil {
+		return // there is none, or it is this node
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	if err := r.pull(ctx, certifier); err != nil && ctx.Err() == nil {
+		r.log.Debug("the node that certifies this one does not answer", "error", err)
+	}
 }
 
 // take enters a document that came by broadcast.

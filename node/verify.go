@@ -21,12 +21,17 @@ type membership interface {
 	Organisation(member string) string
 	// Votes says whether a member's evidence counts for others.
 	Votes(now time.Time, member string) bool
+	// Refused says why a member's word does not count now, or nil.
+	Refused(now time.Time, member string) error
 	Seal(body []byte) (event.Sealed, error)
 	// Verify's error wraps federation.ErrUnknown where the signer's certificate
 	// has to be fetched first.
 	Verify(now time.Time, s event.Sealed) error
 	Salts(t time.Time, overlap time.Duration) [][]byte
 }
+
+// errClock is evidence of the future.
+var errClock = errors.New("the clock of that member or of this one is wrong")
 
 // testify checks a sealed report as every receiver must, but for its signature:
 // federation, author and freshness.
@@ -43,7 +48,8 @@ func testify(member membership, sealed event.Sealed, now time.Time) (event.Repor
 	}
 	for _, t := range report.Tallies {
 		if t.LastTime().After(now.Add(clockSkew)) {
-			return report, fmt.Errorf("report on %s: evidence of %s is in the future (one of our clocks is wrong)", report.Key, t.LastTime())
+			return report, fmt.Errorf("report of %s on %s: %w: its evidence of %s is %s ahead of this host's clock", report.Member, report.Key, errClock,
+				t.LastTime().UTC().Format(time.RFC3339), t.LastTime().Sub(now).Round(time.Second))
 		}
 	}
 	return report, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -20,7 +21,7 @@ import (
 func (n *Node) Status() control.Status {
 	connected, _ := n.overlay.Peers()
 	traffic, spread, c := n.overlay.Stats(), n.broadcast.Stats(), &n.counters
-	keys, _ := n.judge.gathered(event.Key{})
+	keys, evicted := n.judge.load()
 	b := n.blocks.Status(time.Now())
 	s := control.Status{
 		Version: n.config.Version, Started: n.started.UTC(), Peers: connected,
@@ -37,7 +38,7 @@ func (n *Node) Status() control.Status {
 			Reports: c.reports.Load(), Unfollowed: c.unfollowed.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
-			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys),
+			Collected: c.collected.Load(), Refused: c.refused.Load(), Shed: c.shed.Load(), Handed: c.handed.Load(), KeysCollected: uint64(keys), WordsEvicted: evicted,
 			Alerts: c.alerts.Load(), AlertsRaised: c.alertsRaised.Load(), AlertsInvalid: c.alertsInvalid.Load(),
 			Withdrawn: c.withdrawn.Load(), Turned: traffic.Refused,
 			AlertMessages: spread.Sent, AlertsRepaired: spread.Repaired, AlertDuplicates: spread.Duplicates,
@@ -76,20 +77,23 @@ func (n *Node) quorum() int {
 	return q
 }
 
-// Alerts returns the alerts that are kept, oldest first.
+// Alerts returns the alerts, oldest first: those that are kept, and those that the
+// disk does not have yet.
 func (n *Node) Alerts() ([]control.Alert, error) {
 	var alerts []control.Alert
-	if err := n.actor.keep(n.store.Alerts); err != nil {
-		return nil, err
-	}
+	unkept := n.actor.notKept() // asked first: what is written meanwhile is found below
 	err := n.store.Alerts.Oldest(func(_ string, _ time.Time, record []byte) error {
 		var a control.Alert
 		if err := event.Decode(record, &a); err != nil {
 			return fmt.Errorf("kept alert: %w", err)
 		}
-		alerts = append(alerts, a)
+		if _, newer := unkept[a.ID]; !newer {
+			alerts = append(alerts, a)
+		}
 		return nil
 	})
+	alerts = slices.AppendSeq(alerts, maps.Values(unkept))
+	slices.SortStableFunc(alerts, func(a, b control.Alert) int { return a.Raised.Compare(b.Raised) })
 	return alerts, err
 }
 

@@ -220,6 +220,7 @@ func (o *Overlay) start(c Config) (err error) {
 	if o.leaf {
 		o.spawn(o.hang)
 	}
+	o.spawn(o.refresh)
 	return nil
 }
 
@@ -234,7 +235,7 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 		dht.BucketSize(kademlia.K),
 		dht.DisableProviders(),
 		dht.DisableValues(),
-		dht.RoutingTableRefreshPeriod(time.Minute),
+		dht.RoutingTableRefreshPeriod(24*time.Hour), // refresh does it in time
 		dht.RoutingTableRefreshQueryTimeout(10*time.Second),
 		dht.RoutingTableLatencyTolerance(10*time.Second),
 		dht.RoutingTableFilter(func(_ any, p peer.ID) bool { return o.admitted(p) }),

@@ -42,6 +42,7 @@ func TestReplies(t *testing.T) {
 	addr := multiaddr.StringCast("/ip4/192.0.2.1/tcp/4001")
 	for _, want := range []reply{
 		{status: accepted},
+		{status: busy},
 		{status: refused, reason: "why"},
 		{status: closer, closer: []*peer.AddrInfo{{ID: id, Addrs: []multiaddr.Multiaddr{addr}}}},
 	} {
@@ -81,6 +82,7 @@ func FuzzReadFrame(f *testing.F) {
 func FuzzDecodeReply(f *testing.F) {
 	f.Add(reply{status: accepted}.encode())
 	f.Add(reply{status: refused, reason: "why"}.encode())
+	f.Add(reply{status: busy}.encode())
 	f.Add(reply{status: closer, closer: []*peer.AddrInfo{{ID: "id", Addrs: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.1/tcp/1")}}}}.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeReply(data)

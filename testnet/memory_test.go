@@ -41,6 +41,30 @@ func BenchmarkIdleMemory(b *testing.B) {
 	}
 }
 
+// BenchmarkIdleProcessor is what a participant of seven uses of a core while nothing
+// happens: a minute in which each has asked its neighbours once.
+func BenchmarkIdleProcessor(b *testing.B) {
+	wholeProcesses(b)
+	for b.Loop() {
+		all := start(b, 7, "observe")
+		time.Sleep(10 * time.Second) // past what starting needs
+		used := func() (sum time.Duration) {
+			for _, p := range all {
+				t, err := p.Processor()
+				if err != nil {
+					b.Fatal(err)
+				}
+				sum += t
+			}
+			return sum
+		}
+		before, began := used(), time.Now()
+		time.Sleep(time.Minute)
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(100*(used()-before).Seconds()/time.Since(began).Seconds()/float64(len(all)), "%-of-a-core")
+	}
+}
+
 // BenchmarkManySources reads a log of n lines from 100,000 sources, all of them
 // now, into one node: its memory must not depend on the length of the log.
 func BenchmarkManySources(b *testing.B) {

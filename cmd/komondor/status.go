@@ -110,6 +110,7 @@ func printStatus(w io.Writer, s control.Status) error {
 		{c.StoreFailures, "writes that the store did not take: is the disk full?"},
 		{c.EventsUnarchived, "events judged and not archived while it did not"},
 		{c.KeysEvicted, "keys of evidence given up, the least telling first: more sources than there is memory for"},
+		{c.WordsEvicted, "times what an organisation said on a key was given up, of the one that says most: others report more than there is memory for"},
 	} {
 		if trouble.n > 0 {
 			rows = append(rows, []string{"TROUBLE", fmt.Sprintf("%d %s", trouble.n, trouble.what)})

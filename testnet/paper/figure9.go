@@ -183,5 +183,5 @@ func (p *page) loads(all []seen) {
 		add(fmt.Sprintf("reports to %d nearest", replicas(n)), near(hashed, reports, replicas(n)))
 	}
 	p.say("Load of N nodes: the busiest by the mean, the standard deviation by the mean, and how many have none.")
-	p.table(0, append([]string{"N"}, names("load, and what a node owns", all)...), rows)
+	p.table(2, append([]string{"N"}, names("load, and what a node owns", all)...), rows)
 }

@@ -1,0 +1,86 @@
+package testnet
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/komondor/komondor/federation"
+)
+
+// TestPowerCutWhileFounding cuts the power at each operation of founding a
+// federation: what `komondor init` has said to be done is there afterwards, and
+// what it has not can be done again.
+func TestPowerCutWhileFounding(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	chosen := *seed
+	if chosen == 0 {
+		chosen = rand.Uint64N(1_000_000) + 1
+	}
+	t.Logf("-seed %d", chosen)
+	binary := build(t, t.TempDir())
+	found := func(at string) ([]byte, error) {
+		return exec.CommandContext(t.Context(), binary, "init", "--data", filepath.Join(at, "var", "komondor"), "--federation", "lab", "--organisation", "acme").CombinedOutput()
+	}
+	lost, cuts := 0, 0
+	for operation, done := 1, false; !done; operation++ {
+		at, spared := t.TempDir(), t.TempDir()
+		disk := mountAt(t, at, t.TempDir(), chosen+uint64(operation))
+		disk.CutAfter(operation)
+		said, err := found(at)
+		select {
+		case <-disk.WasCut():
+			cuts++
+		default: // there are no more operations
+			done = true
+			disk.Cut()
+		}
+		if err := disk.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := disk.Survivors(spared); err != nil {
+			t.Fatal(err)
+		}
+		if done && err != nil {
+			t.Fatalf("it does not work at all: %v\n%s", err, said)
+		}
+		if err != nil { // not done, so it can be done: keys are never written over, but may be moved away
+			for _, key := range []string{"root.key", "organisation.key"} {
+				if err := os.Remove(filepath.Join(spared, "var", "komondor", key)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+			if said, err = found(spared); err != nil {
+				t.Logf("operation %d: after the cut: %v\n%s", operation, err, said)
+				lost++
+				continue
+			}
+		}
+		if err := whole(filepath.Join(spared, "var", "komondor")); err != nil {
+			t.Logf("operation %d: %v", operation, err)
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d foundations lost", lost)
+	}
+	figure(t, "power cut at each of so many operations of founding a federation: foundations lost, or that cannot be made again", "0", [2]int{cuts, lost})
+}
+
+// whole says what is missing from what init has made.
+func whole(data string) error {
+	for _, name := range []string{"identity", "organisation.key", "root.key"} {
+		if _, err := federation.LoadKey(filepath.Join(data, name), ""); err != nil {
+			return err
+		}
+	}
+	if _, err := federation.LoadMembership(filepath.Join(data, "membership")); err != nil {
+		return err
+	}
+	_, err := os.Stat(filepath.Join(data, "komondor.db"))
+	return err
+}
