@@ -63,6 +63,9 @@ func Builtin() []Format {
 		snortJSONFormat(),
 		snortFastFormat(),
 		snortFullFormat(),
+		webAccessFormat(),
+		webErrorFormat(),
+		vsftpdFormat(),
 	}
 }
 
