@@ -13,7 +13,7 @@ func vsftpdFormat() Format {
 		Aliases: []string{"ftp"},
 		About:   "vsftpd's own log (xferlog_std_format=NO), also through syslog",
 		New:     func(c Clock) Parser { return &vsftpdParser{clock: c, syslog: syslogClock{Clock: c}} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			var r vsftpdRecord
 			return r.split(line)
 		}),
@@ -50,11 +50,12 @@ func (p *vsftpdParser) Parse(line Line) (ev event.Event, ok bool, err error) {
 func (p *vsftpdParser) Flush() (ev event.Event, ok bool, err error) { return }
 
 // vsftpdRecord is "Mon Jan  2 15:04:05 2006 [pid N] [USER] RESULT: Client "IP"", where a
-// syslog header can stand in the place of what is before USER. vsftpd makes
-// brackets and quotes in a user's name to question marks.
+// syslog header can stand in the place of what is before USER. vsftpd writes the names
+// of users and files as they came, so a line in which a client is named twice is
+// given up.
 type vsftpdRecord struct {
 	stamp                []byte
-	header               *syslogHeader
+	header               syslogHeader // where stamp is nil
 	user, result, client []byte
 }
 
@@ -68,22 +69,25 @@ func (r *vsftpdRecord) split(line []byte) (ok bool) {
 			return false
 		}
 	} else {
-		r.header = new(syslogHeader)
 		if !r.header.split(line) || !isVsftpd(r.header.process) {
 			return false
 		}
 		rest = r.header.message
 	}
-	if name, ok := cutPrefix(rest, "["); ok {
-		if r.user, rest, ok = bytes.Cut(name, []byte("] ")); !ok {
+	const label = `: Client "`
+	result, client, ok := bytes.Cut(rest, []byte(label))
+	if !ok {
+		return r.stamp == nil && r.pam(rest)
+	}
+	if bytes.Contains(client, []byte(label)) {
+		return false
+	}
+	r.result = result
+	if name, ok := cutPrefix(result, "["); ok {
+		if r.user, r.result, ok = cutLast(name, "] "); !ok {
 			return false
 		}
 	}
-	result, client, ok := bytes.Cut(rest, []byte(`: Client "`))
-	if !ok {
-		return r.header != nil && r.pam(rest)
-	}
-	r.result = result
 	r.client, _, ok = bytes.Cut(client, []byte(`"`))
 	return ok
 }
@@ -111,8 +115,8 @@ func isVsftpd(process []byte) bool {
 func (r *vsftpdRecord) failed() bool { return string(r.result) == "FAIL LOGIN" }
 
 func (r *vsftpdRecord) time(p *vsftpdParser) (time.Time, error) {
-	if r.header != nil {
-		return p.syslog.read(r.header)
+	if r.stamp == nil {
+		return p.syslog.read(&r.header)
 	}
 	b := r.stamp[4:] // Jan  2 15:04:05 2006
 	var w wallClock

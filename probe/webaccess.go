@@ -13,7 +13,7 @@ func webAccessFormat() Format {
 		Aliases: []string{"nginx", "apache", "nginx-access", "apache-access", "combined", "clf"},
 		About:   "access logs of nginx and Apache: common, combined and vhost_combined log format, also through syslog",
 		New:     func(c Clock) Parser { return &webAccessParser{} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			var r webRecord
 			if !r.split(line) {
 				return false
@@ -50,7 +50,7 @@ func (p *webAccessParser) Parse(line Line) (ev event.Event, ok bool, err error) 
 		Source: event.Endpoint{Addr: source}, Vulnerability: what.vulnerability, Detail: text(r.request),
 		Sensor: "web-access", File: line.File, Line: line.Number,
 	}
-	if what.kind == event.HTTPLoginFailed {
+	if what.kind == event.HTTPLoginFailed && string(r.user) != "-" {
 		ev.User = text(r.user)
 	}
 	return ev, true, nil

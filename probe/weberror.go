@@ -13,7 +13,7 @@ func webErrorFormat() Format {
 		Aliases: []string{"nginx-error", "apache-error"},
 		About:   "error logs of nginx and Apache, also through syslog: refused logins, malformed requests",
 		New:     func(c Clock) Parser { return &webErrorParser{clock: c} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			var e webError
 			if !e.split(line) {
 				return false
@@ -69,18 +69,17 @@ type webError struct {
 	message []byte
 	user    []byte
 	// header is where Apache's own stamp was left to syslog.
-	header *syslogHeader
+	header syslogHeader
 
 	vulnerability string
 }
 
 func (e *webError) split(line []byte) bool {
 	if len(line) > 3 && line[3] == ' ' || len(line) > 10 && line[4] == '-' && line[10] == 'T' {
-		var h syslogHeader
-		if !h.split(line) || !isWebServer(h.process) {
+		if !e.header.split(line) || !isWebServer(e.header.process) {
 			return false
 		}
-		line, e.header = h.message, &h
+		line = e.header.message
 	}
 	if len(line) < 30 {
 		return false
@@ -116,8 +115,8 @@ func (e *webError) splitNginx(line []byte) bool {
 func (e *webError) splitApache(line []byte) bool {
 	rest := line
 	if end := bytes.IndexByte(line, ']'); end >= len("[Mon Jan 02 15:04:05 2006") {
-		e.stamp, e.header, rest = line[1:end], nil, trimBlanks(line[end+1:])
-	} else if e.header == nil {
+		e.stamp, rest = line[1:end], trimBlanks(line[end+1:])
+	} else if e.header.stamp == nil {
 		return false
 	}
 	// What stands in brackets is Apache's own: level, process, client.
@@ -172,7 +171,7 @@ func (e *webError) source() (from event.Endpoint, ok bool) {
 
 func (e *webError) time(c Clock) (time.Time, error) {
 	if e.stamp == nil {
-		return (&syslogClock{Clock: c}).read(e.header)
+		return (&syslogClock{Clock: c}).read(&e.header)
 	}
 	var w wallClock
 	var ok bool
@@ -224,10 +223,11 @@ func (e *webError) judge() (event.Kind, bool) {
 
 // sought reads a search for a program that is not here.
 func (e *webError) sought(m []byte) bool {
-	for _, form := range [...]string{"File does not exist: ", "script not found or unable to stat: ", "script '"} {
+	for _, form := range [...]string{"File does not exist: ", "script not found or unable to stat: ", "script '", "stderr from "} {
 		if path, ok := cutPrefix(m, form); ok {
 			path, _, _ = bytes.Cut(path, []byte(", referer: "))
 			path = bytes.TrimSuffix(path, []byte("' not found or unable to stat"))
+			path = bytes.TrimSuffix(path, []byte(": script not found or unable to stat"))
 			var lower [maxTarget]byte
 			e.vulnerability = soughtIn(unescape(lower[:0], path))
 			return e.vulnerability != ""

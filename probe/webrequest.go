@@ -140,37 +140,40 @@ func hexDigit(c byte) (byte, bool) {
 // exploits are what no honest client asks for, in an unescaped target. The list is
 // short on purpose: a signature engine (Suricata, a WAF) sees the rest of the
 // request, too.
-var exploits = []struct{ text, name string }{
-	{"${jndi:", "CVE-2021-44228"},
-	{"/cgi-bin/../", "CVE-2021-41773"},
-	{"() {", "CVE-2014-6271"},
-	{"../..", "path-traversal"},
-	{"/../", "path-traversal"},
-	{"/etc/passwd", "path-traversal"},
-	{"/bin/sh", "command-injection"},
-	{"/proc/self/environ", "path-traversal"},
-	{"php://", "file-inclusion"},
-	{"auto_prepend_file", "CVE-2024-4577"},
-	{"allow_url_include", "CVE-2012-1823"},
-	{"vendor/phpunit/phpunit/src/util/php/eval-stdin.php", "CVE-2017-9841"},
-	{"invokefunction&function=call_user_func_array", "CVE-2018-20062"},
-	{"/cgi-bin/luci/;stok=", "CVE-2023-1389"},
-	{"/hnap1", "hnap"},
-	{"/boaform/admin/formlogin", "CVE-2020-8958"},
-	{"/remote/fgt_lang", "CVE-2018-13379"},
-	{"union select", "sql-injection"},
-	{"union all select", "sql-injection"},
-	{"information_schema", "sql-injection"},
-	{"' or '1'='1", "sql-injection"},
-	{"sleep(", "sql-injection"},
-	{"<script", "cross-site-scripting"},
-	{"wget http", "command-injection"},
-	{"curl http", "command-injection"},
+var exploits = []struct {
+	text []byte
+	name string
+}{
+	{[]byte("${jndi:"), "CVE-2021-44228"},
+	{[]byte("/cgi-bin/../"), "CVE-2021-41773"},
+	{[]byte("() {"), "CVE-2014-6271"},
+	{[]byte("../.."), "path-traversal"},
+	{[]byte("/../"), "path-traversal"},
+	{[]byte("/etc/passwd"), "path-traversal"},
+	{[]byte("/bin/sh"), "command-injection"},
+	{[]byte("/proc/self/environ"), "path-traversal"},
+	{[]byte("php://"), "file-inclusion"},
+	{[]byte("auto_prepend_file"), "CVE-2024-4577"},
+	{[]byte("allow_url_include"), "CVE-2012-1823"},
+	{[]byte("vendor/phpunit/phpunit/src/util/php/eval-stdin.php"), "CVE-2017-9841"},
+	{[]byte("invokefunction&function=call_user_func_array"), "CVE-2018-20062"},
+	{[]byte("/cgi-bin/luci/;stok="), "CVE-2023-1389"},
+	{[]byte("/hnap1"), "hnap"},
+	{[]byte("/boaform/admin/formlogin"), "CVE-2020-8958"},
+	{[]byte("/remote/fgt_lang"), "CVE-2018-13379"},
+	{[]byte("union select"), "sql-injection"},
+	{[]byte("union all select"), "sql-injection"},
+	{[]byte("information_schema"), "sql-injection"},
+	{[]byte("' or '1'='1"), "sql-injection"},
+	{[]byte("sleep("), "sql-injection"},
+	{[]byte("<script"), "cross-site-scripting"},
+	{[]byte("wget http"), "command-injection"},
+	{[]byte("curl http"), "command-injection"},
 }
 
 func exploitIn(target []byte) string {
 	for _, e := range exploits {
-		if bytes.Contains(target, []byte(e.text)) {
+		if bytes.Contains(target, e.text) {
 			return e.name
 		}
 	}
