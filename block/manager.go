@@ -46,6 +46,7 @@ type Manager struct {
 	unkept      map[string]any // what the disk does not have yet: see Keep
 	alive       int            // at least as many blocks as are live
 	swept       time.Time      // when they were counted last
+	compared    time.Time      // when they were compared with the kernel last
 	sweptWishes time.Time
 	installed   *neverTable // what the backend's never-block set was filled from
 	news        hourly

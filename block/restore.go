@@ -12,12 +12,9 @@ import (
 // Restore reads the kept blocks and puts those that have not ended back into
 // the kernel, with the time that is left to them. A record that cannot be read
 // is counted (Status.Malformed) and left where it is. It does not resolve the
-// names of the allow-list, which may take seconds: call Reconcile afterwards.
+// names of the allow-list, which may take seconds: call Reconcile afterwards. It
+// writes nothing, so that a full disk does not keep a host without its blocks.
 func (m *Manager) Restore(ctx context.Context, now time.Time) error {
-	return errors.Join(m.restore(ctx, now), m.Keep())
-}
-
-func (m *Manager) restore(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.keeper.Each(func(key string, value []byte) error {
@@ -53,14 +50,17 @@ func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
 	// Outside the lock: the allow-list's names may take a while to resolve.
 	failed := m.never.Refresh(ctx, now)
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.status.Warning = ""
 	m.warn(failed)
-	restored, err := m.reconcile(ctx, now)
-	m.mu.Unlock()
-	return restored, errors.Join(err, m.Keep())
+	return m.reconcile(ctx, now)
 }
 
 func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
+	if !m.compared.IsZero() {
+		m.shift(now, setBy(m.compared, now))
+	}
+	m.compared = now
 	if err := m.freshNever(ctx, now); err != nil {
 		return 0, err
 	}
@@ -74,6 +74,38 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
 	m.forget(now)
 	m.forgetWishes(now)
 	return restored, nil
+}
+
+// setBy is by how much the host's clock has been set between two times, both of
+// time.Now.
+func setBy(then, now time.Time) time.Duration {
+	return now.Round(0).Sub(then.Round(0)) - now.Sub(then) // Sub is by the monotonic clock where there is one
+}
+
+// shift keeps all blocks and wishes as long as they were to last where the clock
+// was set: the kernel counts their time down by another one. A host that slept is
+// such a case too.
+func (m *Manager) shift(now time.Time, by time.Duration) {
+	if by.Abs() <= tolerance {
+		return
+	}
+	before := now.Add(-by) // what the time would be
+	for _, r := range m.records {
+		if !r.live(before) {
+			continue
+		}
+		r.Until = r.Until.Add(by)
+		if !r.Own.Until.IsZero() {
+			r.Own.Until = r.Own.Until.Add(by)
+		}
+		m.changed(r.key(), *r)
+	}
+	for _, w := range m.wishes {
+		if w.open(before) {
+			w.Until = w.Until.Add(by)
+			m.putWish(w)
+		}
+	}
 }
 
 // tolerance is how far the kernel's end of a block may be from ours.

@@ -2,7 +2,6 @@ package block
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,9 +12,8 @@ import (
 // takes longest just when the network changes.
 func (m *Manager) ApplyNever(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
-	err := m.freshNever(ctx, now)
-	m.mu.Unlock()
-	return errors.Join(err, m.Keep())
+	defer m.mu.Unlock()
+	return m.freshNever(ctx, now)
 }
 
 // freshNever looks at this host again if the last look is old, fills the

@@ -87,6 +87,7 @@ func TestApprovalsEndWithTheirEvidence(t *testing.T) {
 	}
 	f.now = f.now.Add(10 * time.Minute)
 	f.Reconcile(t.Context(), f.now)
+	f.keep()
 	if len(f.wishes) != 0 || len(f.keeper.kept) != 0 {
 		t.Errorf("%d wishes, %d on disk", len(f.wishes), len(f.keeper.kept))
 	}
@@ -171,6 +172,7 @@ func TestRejectionsAreForgotten(t *testing.T) {
 	}
 	f.now = f.now.Add(f.policy.Max + time.Second)
 	f.Reconcile(t.Context(), f.now)
+	f.keep()
 	if len(f.wishes) != 0 || len(f.keeper.kept) != 0 {
 		t.Errorf("%d wishes, %d on disk", len(f.wishes), len(f.keeper.kept))
 	}

@@ -156,7 +156,7 @@ func writeFile(path string, data []byte) error {
 	if folder == "" {
 		folder = "."
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makeFolder(filepath.Clean(folder)); err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(folder, "."+strings.TrimPrefix(name, ".")+"-*") // mode 0600
@@ -171,9 +171,29 @@ func writeFile(path string, data []byte) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
-	dir, err := os.Open(folder)
+	return syncFolder(folder)
+}
+
+// makeFolder is os.MkdirAll for folders that survive a power cut.
+func makeFolder(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(path)
+	if err := makeFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+// syncFolder makes the names in a folder survive a power cut.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(folder.Sync(), folder.Close())
 }

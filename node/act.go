@@ -48,6 +48,7 @@ type actor struct {
 	mu        sync.Mutex
 	followers map[chan control.Alert]bool
 	unkept    map[string]control.Alert // not yet in the store: see keep
+	keeping   map[string]control.Alert // being written now
 	postponed []block.Proposal
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/event"
@@ -52,13 +53,28 @@ func (a *actor) tell(alert control.Alert) {
 	}
 }
 
+// notKept is what was told and is not in the store yet.
+func (a *actor) notKept() map[string]control.Alert {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[string]control.Alert{}
+	maps.Copy(all, a.keeping)
+	maps.Copy(all, a.unkept) // which are newer
+	return all
+}
+
 // keep puts what was told into the store, in one transaction: an attack by many
 // sources raises many alerts at once, and blocks must not wait for the disk.
 func (a *actor) keep(into *store.Alerts) error {
 	a.mu.Lock()
 	told := a.unkept
-	a.unkept = nil
+	a.unkept, a.keeping = nil, told
 	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.keeping = nil
+	}()
 	if len(told) == 0 {
 		return nil
 	}

@@ -49,9 +49,7 @@ func (n *Node) startBlocking(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := n.store.Kernel.Put(tableKey, []byte(n.config.Table)); err != nil {
-			return err
-		}
+		n.rememberTable()
 		if backend, err = block.NewFirewall(block.Options{Table: n.config.Table, OverlayPorts: ports}); err != nil {
 			return err
 		}
@@ -67,6 +65,18 @@ func (n *Node) startBlocking(ctx context.Context) error {
 		return err
 	}
 	return n.blocks.Restore(ctx, n.started)
+}
+
+// rememberTable is for who flushes without a node. A disk that is full must not
+// keep a host without its blocks.
+func (n *Node) rememberTable() {
+	known, _, err := n.store.Kernel.Get(tableKey)
+	if err == nil && string(known) != n.config.Table {
+		err = n.store.Kernel.Put(tableKey, []byte(n.config.Table))
+	}
+	if err != nil {
+		n.config.Log.Error("the name of the nftables table is not kept: `komondor block flush` without a running node needs --table", "error", err)
+	}
 }
 
 // kept is a table of the store as the blocks want it.
@@ -142,11 +152,11 @@ func (n *Node) connect(ctx context.Context) {
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
 		open: n.federation == nil, counters: &n.counters, refusals: rarely(), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce}, hear: n.heard.note, doubt: func(time.Time) string { return "" },
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
-	n.broadcast = broadcast.New(caster{n.overlay}, broadcast.Config{Receive: n.receive, About: about, Keep: n.rules.Longest()})
+	n.broadcast = broadcast.New(caster{n.overlay}, broadcast.Config{Receive: n.receive, About: n.actor.about, Keep: n.rules.Longest()})
 	if n.federation != nil {
 		n.connectRegistrar()
 	}
-	n.judge = &judge{log: log, rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
+	n.judge = &judge{log: log, clocks: rarely(), rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
 		near:      func(hash [32]byte) bool { return n.repair.near(hash) },
 		collector: correlate.NewCollector(n.rules, evidenceKept), waiting: make(map[string]bool),
 		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,

@@ -100,9 +100,6 @@ func organisationKey(path, passphrase string) (ed25519.PrivateKey, error) {
 	if _, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
 	return key, federation.SaveKey(path, key, passphrase)
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
@@ -42,6 +44,7 @@ type judge struct {
 	waiting   map[string]bool // attacks of which a replica of lower rank may raise the alert first
 	weighed   correlate.Book  // verdicts that evidence has been chosen for
 	replicas  sync.WaitGroup
+	clocks    rate.Sometimes // logged
 }
 
 // errEvidence is refused evidence: the sender is wrong, trying again is useless.
@@ -105,6 +108,9 @@ func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload
 
 func (j *judge) refuse(err error) error {
 	j.counters.refused.Add(1)
+	if errors.Is(err, errClock) {
+		j.clocks.Do(func() { j.log.Warn("report refused: a clock is wrong, by more than two minutes", "error", err) })
+	}
 	j.log.Debug("report refused", "error", err)
 	return fmt.Errorf("%w: %w", errEvidence, err)
 }
@@ -267,10 +273,13 @@ func (j *judge) find(now time.Time, key event.Key, news func(correlate.Verdict) 
 			return true
 		})
 		j.mu.Unlock()
-		honest := true
+		honest, stands := true, map[string]bool{}
 		for _, f := range findings {
 			for _, t := range f.Evidence {
-				honest = j.stands(now, key, t) && honest
+				if _, settled := stands[t.Member]; !settled { // by another finding
+					stands[t.Member] = j.stands(now, key, t)
+				}
+				honest = honest && stands[t.Member]
 			}
 		}
 		if honest {

@@ -38,6 +38,7 @@ type observer struct {
 	reporter *correlate.Reporter
 	later    map[event.Key]time.Time // when figures that decide nothing are told
 	versions versions
+	mute     bool // there are no versions to report with, and it was logged
 
 	sightings chan sighting
 	questions chan func(*observer) // asked by explain, answered between events
@@ -147,7 +148,7 @@ func (o *observer) remember(ctx context.Context) error {
 		o.enter(e, func(event.Key) {})
 		return nil
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else the node ends
 		return fmt.Errorf("rebuild the evidence from the archive: %w", err)
 	}
 	for _, key := range o.ledger.Keys() {

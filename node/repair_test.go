@@ -57,7 +57,7 @@ func (v *village) settle(t testing.TB, as *federation.Open) *resident {
 	r.judge = &judge{log: log, rules: rules, member: as, book: new(correlate.Book), rank: func([32]byte) int { return 0 },
 		near: r.repair.near, accuse: func(context.Context, *correlate.Contradiction) {}, heard: func(string) bool { return false },
 		repeat: func(context.Context, string) {}, raise: func(context.Context, []byte) {}, counters: new(counters),
-		collector: correlate.NewCollector(rules, reportsKept), waiting: make(map[string]bool)}
+		collector: correlate.NewCollector(rules, evidenceKept), waiting: make(map[string]bool)}
 	r.repair.held = r.judge
 	v.living[id] = r
 	return r
@@ -226,7 +226,7 @@ func TestRepairTellsWhatIsLacking(t *testing.T) {
 	}
 	handed(350)
 	handed(350)
-	b.judge.collector = correlate.NewCollector(b.judge.rules, reportsKept) // a new run
+	b.judge.collector = correlate.NewCollector(b.judge.rules, evidenceKept) // a new run
 	b.repair.told = map[[32]byte]*telling{}
 	if err := a.repair.begun(b.id); err != nil {
 		t.Fatal(err)

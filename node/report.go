@@ -15,7 +15,6 @@ import (
 // reading of the evidence waits for its turn between events.
 func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
 	var r event.Report
-	var err error
 	read := func(o *observer) {
 		now := time.Now()
 		tallies := o.ledger.Tallies(key)
@@ -28,14 +27,25 @@ func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
 		if len(r.Tallies) == 0 && (len(tallies) > 0 || !o.share(key, event.Tally{})) {
 			return
 		}
+		version, err := o.versions.next()
+		if err != nil {
+			o.later[key] = now.Add(storePause)
+			o.counters.storeFailures.Add(1)
+			if !o.mute {
+				o.log.Error("reports wait for the store; own detection goes on", "error", err)
+			}
+			o.mute = true
+			return
+		}
+		o.mute = false
 		o.reporter.Told(now, key, tallies)
 		r.Federation, r.Member, r.Key, r.Shed = o.member.Name(), o.member.Member(), key, o.ledger.Shed(key)
-		r.Version, err = o.versions.next()
+		r.Version = version
 	}
 	if o.ask(ctx, read) != nil || r.Member == "" {
 		return nil, false
 	}
-	sealed, err := o.seal(r, err)
+	sealed, err := o.seal(r)
 	if err != nil {
 		o.log.Error("report not made", "key", key.String(), "error", err)
 		return nil, false
@@ -56,10 +66,7 @@ func sharing(privateSources bool) func(event.Key, event.Tally) bool {
 	}
 }
 
-func (o *observer) seal(r event.Report, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
+func (o *observer) seal(r event.Report) ([]byte, error) {
 	body, err := correlate.Fit(r)
 	if err != nil {
 		return nil, err
@@ -72,21 +79,30 @@ func (o *observer) seal(r event.Report, err error) ([]byte, error) {
 }
 
 // versions hands out version numbers that grow over restarts, because they are
-// reserved in the store before they are used.
+// reserved in the store before they are used. So many are reserved that a node
+// goes on reporting for long while its disk is full: half of them, at least.
 type versions struct {
 	reserve   func(n uint64) (first uint64, err error)
 	at, until uint64
 }
 
-const versionsAhead = 1000
+// Numbers begin at the time in microseconds (see store): a start may cost as many
+// as a second has, and a store that is lost is still outrun by the one that
+// replaces it.
+const (
+	versionsAhead = 1_000_000
+	reserveEvery  = 1000                   // how many are used between two attempts to reserve more
+	storePause    = 500 * time.Millisecond // until a report is tried again that had no number
+)
 
 func (v *versions) next() (uint64, error) {
-	if v.at == v.until {
-		first, err := v.reserve(versionsAhead)
-		if err != nil {
+	if left := v.until - v.at; left == 0 || left < versionsAhead/2 && left%reserveEvery == 0 {
+		switch first, err := v.reserve(versionsAhead); {
+		case err == nil:
+			v.at, v.until = first, first+versionsAhead
+		case left == 0:
 			return 0, fmt.Errorf("reserve report versions: %w", err)
 		}
-		v.at, v.until = first, first+versionsAhead
 	}
 	v.at++
 	return v.at - 1, nil

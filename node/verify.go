@@ -30,6 +30,9 @@ type membership interface {
 	Salts(t time.Time, overlap time.Duration) [][]byte
 }
 
+// errClock is evidence of the future.
+var errClock = errors.New("the clock of that member or of this one is wrong")
+
 // testify checks a sealed report as every receiver must, but for its signature:
 // federation, author and freshness.
 func testify(member membership, sealed event.Sealed, now time.Time) (event.Report, error) {
@@ -45,7 +48,8 @@ func testify(member membership, sealed event.Sealed, now time.Time) (event.Repor
 	}
 	for _, t := range report.Tallies {
 		if t.LastTime().After(now.Add(clockSkew)) {
-			return report, fmt.Errorf("report on %s: evidence of %s is in the future (one of our clocks is wrong)", report.Key, t.LastTime())
+			return report, fmt.Errorf("report of %s on %s: %w: its evidence of %s is %s ahead of this host's clock", report.Member, report.Key, errClock,
+				t.LastTime().UTC().Format(time.RFC3339), t.LastTime().Sub(now).Round(time.Second))
 		}
 	}
 	return report, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -76,20 +77,23 @@ func (n *Node) quorum() int {
 	return q
 }
 
-// Alerts returns the alerts that are kept, oldest first.
+// Alerts returns the alerts, oldest first: those that are kept, and those that the
+// disk does not have yet.
 func (n *Node) Alerts() ([]control.Alert, error) {
 	var alerts []control.Alert
-	if err := n.actor.keep(n.store.Alerts); err != nil {
-		return nil, err
-	}
+	unkept := n.actor.notKept() // asked first: what is written meanwhile is found below
 	err := n.store.Alerts.Oldest(func(_ string, _ time.Time, record []byte) error {
 		var a control.Alert
 		if err := event.Decode(record, &a); err != nil {
 			return fmt.Errorf("kept alert: %w", err)
 		}
-		alerts = append(alerts, a)
+		if _, newer := unkept[a.ID]; !newer {
+			alerts = append(alerts, a)
+		}
 		return nil
 	})
+	alerts = slices.AppendSeq(alerts, maps.Values(unkept))
+	slices.SortStableFunc(alerts, func(a, b control.Alert) int { return a.Raised.Compare(b.Raised) })
 	return alerts, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,9 +25,17 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
-var kills = flag.Int("kills", 10, "how often TestKill kills the writer")
+var kills = flag.Int("kills", 50, "how often TestKill kills the writer")
 
-const childVariable = "KOMONDOR_STORE_TEST_CHILD"
+// The child that gets killed is told by the environment: where its store is, a
+// seed for what it writes, whether it is the mutant that does not wait for the
+// disk, and whether it tries again what has failed, as a node does.
+const (
+	childVariable  = "KOMONDOR_STORE_TEST_CHILD"
+	seedVariable   = "KOMONDOR_STORE_TEST_SEED"
+	mutantVariable = "KOMONDOR_STORE_TEST_NOSYNC"
+	repeatVariable = "KOMONDOR_STORE_TEST_REPEAT"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childVariable); path != "" {
@@ -35,91 +44,159 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// appendForEver is the child that gets killed: it says what was acknowledged.
+// appendForEver is the child: it says what was acknowledged.
 func appendForEver(path string) int {
 	s, err := Open(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	s.db.NoSync = os.Getenv(mutantVariable) != ""
+	chosen, _ := strconv.ParseUint(os.Getenv(seedVariable), 10, 64) // none is as good
+	dice := rand.New(rand.NewPCG(chosen, 1))
 	n, err := s.CountEvents()
-	for ; err == nil; fmt.Println(n) {
+	try := func(write func() error) {
+		if err != nil {
+			return
+		}
+		for err = write(); err != nil && os.Getenv(repeatVariable) != ""; err = write() {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for err == nil {
 		var events []event.Event
-		for range 1 + rand.IntN(300) {
+		for range 1 + dice.IntN(300) {
 			n++
 			events = append(events, failedLogin(noon.Add(time.Duration(n)*time.Millisecond), int64(n)))
 		}
 		var version uint64
-		if version, err = s.NextVersions(10); err != nil {
-			break
+		try(func() (err error) { version, err = s.NextVersions(10); return err })
+		try(func() error { return s.Blocks.Put("version", strconv.AppendUint(nil, version, 10)) })
+		try(func() error { return s.Append(events, map[string][]byte{"log": strconv.AppendInt(nil, int64(n), 10)}) })
+		if err == nil {
+			fmt.Println(n)
 		}
-		if err = s.Blocks.Put("version", strconv.AppendUint(nil, version, 10)); err != nil {
-			break
-		}
-		err = s.Append(events, map[string][]byte{"log": strconv.AppendInt(nil, int64(n), 10)})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return 1
 }
 
+// child is a running appendForEver.
+type child struct {
+	*exec.Cmd
+	acknowledged *atomic.Int64 // events, so far
+	ended        chan struct{} // closed when that is all
+	said         *bytes.Buffer // errors
+}
+
+func startChild(t *testing.T, path string, variables ...string) child {
+	t.Helper()
+	c := child{exec.Command(os.Args[0]), new(atomic.Int64), make(chan struct{}), new(bytes.Buffer)}
+	c.Env = append(append(os.Environ(), childVariable+"="+path), variables...)
+	c.Stderr = c.said
+	out, err := c.StdoutPipe()
+	must(t, err)
+	must(t, c.Start())
+	go func() {
+		defer close(c.ended)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			if n, err := strconv.ParseInt(scanner.Text(), 10, 64); err == nil {
+				c.acknowledged.Store(n)
+			}
+		}
+	}()
+	return c
+}
+
+// awaitMore waits until the child has more than n events acknowledged.
+func (c child) awaitMore(t *testing.T, n int64) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); c.acknowledged.Load() <= n; time.Sleep(time.Millisecond) {
+		select {
+		case <-c.ended:
+			t.Fatalf("the child has ended: %s", c.said)
+		default:
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing acknowledged for a minute: %s", c.said)
+		}
+	}
+}
+
+// end kills the child and returns how many events it said were acknowledged.
+func (c child) end() int {
+	_ = c.Process.Kill() // it may have ended by itself
+	<-c.ended
+	_ = c.Wait() // which tells of the kill
+	return int(c.acknowledged.Load())
+}
+
+// loss says what is wrong with a store that a child wrote until it was
+// interrupted, when that many events had been acknowledged.
+func loss(t *testing.T, path string, acknowledged int) error {
+	t.Helper()
+	s, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := pagesWrong(s); err != nil {
+		return err
+	}
+	n := 0
+	err = s.Events(t.Context(), time.Time{}, time.Time{}, func(e event.Event) error {
+		if n++; e.Line != int64(n) {
+			return fmt.Errorf("event %d is of line %d", n, e.Line)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	position, _, err := s.Position("log")
+	if err != nil {
+		return err
+	}
+	if n < acknowledged || string(position) != strconv.Itoa(n) && n > 0 {
+		return fmt.Errorf("%d acknowledged, %d there, position %s", acknowledged, n, position)
+	}
+	used, _, err := s.Blocks.Get("version")
+	if err != nil {
+		return err
+	}
+	next, err := s.NextVersions(1)
+	if err != nil {
+		return err
+	}
+	if v, _ := strconv.ParseUint(string(used), 10, 64); v > 0 && next < v+10 {
+		return fmt.Errorf("versions from %s were reserved, and now %d again", used, next)
+	}
+	return nil
+}
+
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "komondor.db")
+	lost := 0
 	for range *kills {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), childVariable+"="+path)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		must(t, err)
-		must(t, child.Start())
-		acknowledged := make(chan int, 1)
-		started := make(chan struct{})
-		go func() {
-			last := 0
-			for scanner := bufio.NewScanner(out); scanner.Scan(); {
-				n, err := strconv.Atoi(scanner.Text())
-				if err != nil {
-					break
-				}
-				if last == 0 {
-					close(started)
-				}
-				last = n
-			}
-			acknowledged <- last
-		}()
-		select {
-		case <-started:
-		case <-time.After(20 * time.Second):
-			t.Error("the child acknowledged nothing")
-		}
+		c := startChild(t, path)
+		c.awaitMore(t, 0)
 		timer := time.NewTimer(time.Duration(rand.IntN(60_000)) * time.Microsecond)
 		<-timer.C // any moment will do
-		must(t, child.Process.Signal(syscall.SIGKILL))
-		least := <-acknowledged
-		child.Wait()
+		if err := loss(t, path, c.end()); err != nil {
+			t.Log(err, c.said)
+			lost++
+			must(t, os.Remove(path))
+		}
+	}
+	figure(t, fmt.Sprintf("kill -9 while writing, %d times: stores damaged, or without an acknowledged record", *kills), "0", lost, lost == 0)
+}
 
-		s, err := Open(path)
-		must(t, err)
-		checkPages(t, s)
-		lines := eventLines(t, s, time.Time{}, time.Time{})
-		for i, line := range lines {
-			if line != int64(i+1) {
-				t.Fatalf("event %d is of line %d", i, line)
-			}
-		}
-		position, _, err := s.Position("log")
-		must(t, err)
-		if len(lines) < least || string(position) != strconv.Itoa(len(lines)) {
-			t.Fatalf("%d acknowledged, %d there, position %s", least, len(lines), position)
-		}
-		used, _, err := s.Blocks.Get("version")
-		must(t, err)
-		next, err := s.NextVersions(1)
-		must(t, err)
-		if n, _ := strconv.ParseUint(string(used), 10, 64); next < n+10 {
-			t.Fatalf("versions from %s were reserved, and now %d again", used, next)
-		}
-		must(t, s.Close())
+// figure reports what a fault did, as a row of the table that scripts/faults.sh shows.
+func figure(t *testing.T, what, target string, measured any, ok bool) {
+	t.Helper()
+	t.Logf("fault | %s | %s | %v", what, target, measured)
+	if !ok {
+		t.Errorf("%s: want %s, measured %v", what, target, measured)
 	}
 }
 

@@ -51,13 +51,16 @@ type Store struct {
 	// Kernel holds what was made in the kernel, for who cleans up without a node.
 	Kernel *Table
 
-	db   *bbolt.DB
 	path string
+	db   *bbolt.DB
+	// dbLock is held while db is in use, and alone while it is replaced: see undo.
+	dbLock sync.RWMutex
 
 	queueLock sync.Mutex
 	queue     []*write      // guarded by queueLock
 	lead      chan struct{} // holds one while somebody writes
 	broken    error         // guarded by lead: a write found the file damaged
+	undoing   *undoing      // guarded by lead
 }
 
 var (
@@ -77,9 +80,6 @@ const format = 1
 // there is none. A store in use by another process is refused at once, and a
 // damaged one with what to do about it.
 func Open(path string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("open store %q: %w", path, err)
-	}
 	s := &Store{path: path, MaxEvents: DefaultMaxEvents, lead: make(chan struct{}, 1)}
 	s.Alerts = &Alerts{s}
 	s.Blocks = &Table{store: s, name: []byte("blocks")}
@@ -87,23 +87,93 @@ func Open(path string) (*Store, error) {
 	s.Peers = &Table{store: s, name: []byte("peers"), limit: MaxPeers}
 	s.Federation = &Table{store: s, name: []byte("federation")}
 	s.Kernel = &Table{store: s, name: []byte("kernel")}
-	err := guard(func() (err error) {
-		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
-			OpenFile: openChecked,
-		})
-		if err != nil {
-			return err
-		}
-		return s.prepare()
-	})
+	err := s.create()
 	if err == nil {
+		err = s.connect(path)
+	}
+	if err == nil {
+		// An earlier process may have died before it did that. A disk that fails now is no
+		// reason not to start: writes will say so.
+		_ = syncFolder(filepath.Dir(path))
 		return s, nil
 	}
 	if s.db != nil {
 		err = errors.Join(err, guard(s.db.Close))
 	}
 	return nil, fmt.Errorf("open store %q: %w", path, s.explain(err))
+}
+
+// create makes the file under another name, if there is none: a power cut leaves
+// no half of one that would be refused as damaged.
+func (s *Store) create() error {
+	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(s.path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	// Two processes may be here at the same time.
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	unfinished := s.path + ".new"
+	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.connect(unfinished); err != nil {
+		return err
+	}
+	if err := guard(s.db.Close); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(unfinished, s.path), folder.Sync())
+}
+
+// connect opens the file, and prepares it.
+func (s *Store) connect(path string) error {
+	return guard(func() error {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+			FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize(), NoStatistics: true,
+			OpenFile: openChecked,
+		})
+		if err != nil {
+			return err // and s.db stays: a closed one says so, where nil would panic
+		}
+		s.db = db
+		return s.prepare()
+	})
+}
+
+// makeFolder is os.MkdirAll for folders that survive a power cut.
+func makeFolder(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(path)
+	if err := makeFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+// syncFolder makes the names in a folder survive a power cut.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Close waits for running writes and closes the file.
@@ -139,32 +209,32 @@ func (s *Store) prepare() error {
 	if err != nil || complete {
 		return err
 	}
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range s.buckets() {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		meta := tx.Bucket(metaBucket)
-		if meta.Get(formatKey) != nil {
-			return nil
-		}
-		// A store that replaces a lost one must not use version numbers again:
-		// they begin at the time in microseconds, which no node can outrun.
-		return errors.Join(
-			putNumber(meta, versionKey, uint64(time.Now().UnixMicro())),
-			putNumber(meta, countKey, 0),
-			putNumber(meta, formatKey, format))
+	err = guard(func() error {
+		return s.db.Update(s.fill)
 	})
-	if err != nil {
-		return err
+	if errors.Is(err, errDamaged) {
+		s.db = nil // it may hold its lock for ever: there is no closing it
 	}
-	dir, err := os.Open(filepath.Dir(s.path)) // so that a power cut does not take the new name
-	if err != nil {
-		return err
+	return err
+}
+
+// fill creates the buckets and counters that are missing.
+func (s *Store) fill(tx *bbolt.Tx) error {
+	for _, name := range s.buckets() {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
 	}
-	defer dir.Close()
-	return dir.Sync()
+	meta := tx.Bucket(metaBucket)
+	if meta.Get(formatKey) != nil {
+		return nil
+	}
+	// A store that replaces a lost one must not use version numbers again:
+	// they begin at the time in microseconds, which no node can outrun.
+	return errors.Join(
+		putNumber(meta, versionKey, uint64(time.Now().UnixMicro())),
+		putNumber(meta, countKey, 0),
+		putNumber(meta, formatKey, format))
 }
 
 func (s *Store) buckets() [][]byte {
@@ -195,6 +265,8 @@ func guard(fn func() error) (err error) {
 
 // view reads in one transaction.
 func (s *Store) view(what string, fn func(tx *bbolt.Tx) error) error {
+	s.dbLock.RLock()
+	defer s.dbLock.RUnlock()
 	if err := guard(func() error { return s.db.View(fn) }); err != nil {
 		return fmt.Errorf("%s: store %q: %w", what, s.path, s.explain(err))
 	}

@@ -42,12 +42,16 @@ func open(t testing.TB, path string) *Store {
 
 func checkPages(t testing.TB, s *Store) {
 	t.Helper()
-	must(t, s.db.View(func(tx *bbolt.Tx) (err error) {
+	must(t, pagesWrong(s))
+}
+
+func pagesWrong(s *Store) error {
+	return s.view("check", func(tx *bbolt.Tx) (err error) {
 		for problem := range tx.Check() {
 			err = errors.Join(err, problem)
 		}
 		return err
-	}))
+	})
 }
 
 func newStore(t testing.TB) *Store {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"go.etcd.io/bbolt"
 )
@@ -42,22 +43,23 @@ func (s *Store) update(what string, fn func(tx *bbolt.Tx) error) error {
 }
 
 // write commits the batch. A write that fails by itself leaves it, and the
-// others are tried without.
+// others are tried without. None of those that it fails has been written.
 func (s *Store) write(batch []*write) {
 	for len(batch) > 0 {
 		failed := -1
 		err := s.broken
 		if err == nil {
-			err = guard(func() error {
-				return s.db.Update(func(tx *bbolt.Tx) error {
-					for i, w := range batch {
-						if err := w.fn(tx); err != nil {
-							failed = i
-							return err
-						}
+			err = s.undo()
+		}
+		if err == nil {
+			err = s.commit(func(tx *bbolt.Tx) error {
+				for i, w := range batch {
+					if err := w.fn(tx); err != nil {
+						failed = i
+						return err
 					}
-					return nil
-				})
+				}
+				return nil
 			})
 		}
 		if errors.Is(err, errDamaged) && failed < 0 {
@@ -73,4 +75,59 @@ func (s *Store) write(batch []*write) {
 		}
 		return
 	}
+}
+
+// commit runs one transaction.
+func (s *Store) commit(fn func(tx *bbolt.Tx) error) error {
+	id, pageSize := 0, 0
+	err := guard(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			id, pageSize = tx.ID(), s.db.Info().PageSize
+			return fn(tx)
+		})
+	})
+	if err == nil || id == 0 || errors.Is(err, errDamaged) { // 0: it did not begin
+		return err
+	}
+	newest := 0
+	seen := guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error { newest = tx.ID(); return nil })
+	})
+	if seen == nil && newest != id {
+		return err
+	}
+	s.undoing = &undoing{id, pageSize}
+	return errors.Join(err, s.undo())
+}
+
+// undoing is a transaction that could not be synchronised after its meta page had
+// been written. It shows, and may or may not be on the disk; who asked for it was
+// told that it failed, and will ask again.
+type undoing struct{ id, pageSize int }
+
+// undo takes back what failed so, and has to succeed before anything else is
+// written: a later transaction uses the same pages, and half of it would be found
+// under the meta page of this one. bbolt's list of free pages is of the wrong
+// transaction then, so the file is opened anew.
+func (s *Store) undo() error {
+	u := s.undoing
+	if u == nil {
+		return nil
+	}
+	file, err := os.OpenFile(s.path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	// Transactions take the two meta pages in turn; one without a checksum does not count.
+	_, err = file.WriteAt(make([]byte, u.pageSize), int64(u.id%2*u.pageSize))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	s.dbLock.Lock()
+	defer s.dbLock.Unlock()
+	if err := errors.Join(guard(s.db.Close), s.connect(s.path)); err != nil {
+		return err
+	}
+	s.undoing = nil
+	return nil
 }

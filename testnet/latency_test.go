@@ -170,7 +170,7 @@ func alert(b *testing.B, alerts chan control.Alert, about netip.Addr) time.Time 
 }
 
 // write appends the line of one login attempt as rsyslog does.
-func write(b *testing.B, log string, attacker netip.Addr, pid int) {
+func write(b testing.TB, log string, attacker netip.Addr, pid int) {
 	f, err := os.OpenFile(log, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		b.Fatal(err)

@@ -20,6 +20,7 @@ type Process struct {
 	Name string
 	Log  string // the sshd log that it reads
 	dir  string
+	data string
 	args []string
 	cmd  *exec.Cmd
 	done chan error
@@ -40,21 +41,8 @@ func Start(ctx context.Context, n int, o Options) ([]*Process, error) {
 	var all []*Process
 	var bootstrap []string
 	for i := range n {
-		p := &Process{Name: fmt.Sprintf("node%d", i+1)}
-		p.dir = filepath.Join(o.Dir, p.Name)
-		p.Log = filepath.Join(p.dir, "auth.log")
-		socket := filepath.Join(p.dir, "control.sock")
-		p.Client = control.Dial(socket)
-		p.args = append([]string{o.Binary, "join", "--open", "--config", os.DevNull,
-			"--data", p.dir, "--control", socket, "--listen", "/ip4/127.0.0.1/tcp/0",
-			"--read", "sshd=" + p.Log, "--block", o.Block, "--table", "komondor_" + p.Name}, bootstrap...)
-		if err := os.MkdirAll(p.dir, 0o700); err != nil {
-			return all, err
-		}
-		if err := os.WriteFile(p.Log, nil, 0o600); err != nil {
-			return all, err
-		}
-		if err := p.Run(); err != nil {
+		p, err := startOne(fmt.Sprintf("node%d", i+1), o, bootstrap)
+		if err != nil {
 			return all, err
 		}
 		all = append(all, p)
@@ -72,6 +60,25 @@ func Start(ctx context.Context, n int, o Options) ([]*Process, error) {
 		}
 	}
 	return all, nil
+}
+
+// startOne starts a participant, whose data are kept in a directory of their own.
+func startOne(name string, o Options, bootstrap []string) (*Process, error) {
+	p := &Process{Name: name, dir: filepath.Join(o.Dir, name)}
+	p.data = filepath.Join(p.dir, "data")
+	p.Log = filepath.Join(p.dir, "auth.log")
+	socket := filepath.Join(p.dir, "control.sock")
+	p.Client = control.Dial(socket)
+	p.args = append([]string{o.Binary, "join", "--open", "--config", os.DevNull,
+		"--data", p.data, "--control", socket, "--listen", "/ip4/127.0.0.1/tcp/0",
+		"--read", "sshd=" + p.Log, "--block", o.Block, "--table", "komondor_" + p.Name}, bootstrap...)
+	if err := os.MkdirAll(p.data, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(p.Log, nil, 0o600); err != nil {
+		return nil, err
+	}
+	return p, p.Run()
 }
 
 // Run starts the process, or starts it again after Kill or Stop.

@@ -15,13 +15,25 @@ import (
 // start builds the product and runs n processes of it until the test ends.
 func start(t testing.TB, n int, block string) []*Process {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "komondor")
+	return startIn(t, t.TempDir(), n, block)
+}
+
+// build builds the product into a directory.
+func build(t testing.TB, dir string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(dir, "komondor")
 	build := exec.Command("go", "build", "-o", binary, "../cmd/komondor")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		t.Fatal(err)
 	}
+	return binary
+}
+
+// startIn is start with all files below a directory.
+func startIn(t testing.TB, dir string, n int, block string) []*Process {
+	t.Helper()
+	binary := build(t, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	all, err := Start(ctx, n, Options{Binary: binary, Dir: dir, Block: block})

@@ -93,7 +93,11 @@ func (f *File) truncated(handle func(Line) error) error {
 	if err != nil {
 		return err
 	}
-	if e, ok := findCopy(list, pos); ok && e.size > pos.Offset {
+	e, ok, err := findCopy(list, pos)
+	if err != nil {
+		return err
+	}
+	if ok && e.size > pos.Offset {
 		if r, err := f.openEntry(e, pos); r != nil && err == nil {
 			f.opts.Notice(fmt.Sprintf("follow %q: truncated after line %d, reading on in its copy %s", f.path, pos.Lines, e.name))
 			f.current.close()

@@ -106,7 +106,7 @@ func (f *File) openNewer(newer []entry) (*reader, error) {
 			continue
 		}
 		r, err := f.openEntry(e, f.finished[e.id]) // it may have got the log's name back
-		if err != nil && !e.live {
+		if err != nil && !e.live && !starved(err) {
 			lost = append(lost, fmt.Sprintf("follow %q: the lines of %s were not read: %v", f.path, e.name, Explain(e.name, err)))
 			continue
 		}

@@ -1,12 +1,14 @@
 package follow
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // entry is a file beside the log, or the log itself.
@@ -80,7 +82,10 @@ func look(path string) ([]entry, error) {
 		return nil, err
 	}
 	for _, p := range places(path) {
-		files, _ := os.ReadDir(p.dir) // a directory may be closed to us while the log in it is open
+		files, err := os.ReadDir(p.dir)
+		if starved(err) { // otherwise a directory may be closed to us while the log in it is open
+			return nil, err
+		}
 		for _, file := range files {
 			name := filepath.Join(p.dir, file.Name())
 			if info, err := file.Info(); err == nil && name != path {
@@ -102,7 +107,7 @@ func find(list []entry, pos Position) (entry, bool, error) {
 	for _, e := range list {
 		if e.id == pos.identity() {
 			head, err := readHead(e.name)
-			if err != nil && e.live {
+			if err != nil && (e.live || starved(err)) {
 				return e, false, err // it may become readable
 			}
 			if err == nil && pos.headIn(head, e.size) {
@@ -110,26 +115,33 @@ func find(list []entry, pos Position) (entry, bool, error) {
 			}
 		}
 	}
-	e, ok := findCopy(list, pos)
-	return e, ok, nil
+	return findCopy(list, pos)
 }
 
 // findCopy returns a file with the contents that pos was taken in: copytruncate
 // makes one, and so does a device that gets another number at boot.
-func findCopy(list []entry, pos Position) (found entry, ok bool) {
+func findCopy(list []entry, pos Position) (found entry, ok bool, err error) {
 	if pos.Offset == 0 {
-		return entry{}, false
+		return entry{}, false, nil
 	}
 	for _, e := range list {
 		if e.id == pos.identity() || !e.kin || e.compressed || e.modified < pos.Modified || ok && e.before(found) {
 			continue
 		}
-		if head, err := readHead(e.name); err == nil && pos.headIn(head, e.size) {
+		head, err := readHead(e.name)
+		if starved(err) {
+			return entry{}, false, err
+		}
+		if err == nil && pos.headIn(head, e.size) {
 			found, ok = e, true
 		}
 	}
-	return found, ok
+	return found, ok, nil
 }
+
+// starved says that a file could not be opened because too many others are: no
+// reason to think it lost.
+func starved(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) }
 
 func readHead(name string) ([]byte, error) {
 	file, err := os.Open(name)

@@ -18,16 +18,7 @@ func TestNetworkOfNamespaces(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a network and attacks it for ten seconds")
 	}
-	dir := t.TempDir()
-	l := Netns{Project: fmt.Sprintf("komondor-test%d", os.Getpid()), Program: filepath.Join(dir, "testnet"), Binary: filepath.Join(dir, "komondor")}
-	if err := l.Available(); err != nil {
-		t.Skip(err)
-	}
-	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", dir, "../cmd/testnet", "../../cmd/komondor") // half the time to link
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		t.Fatal(err)
-	}
+	l := newTestNetns(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	t.Cleanup(func() {
@@ -73,4 +64,20 @@ func TestNetworkOfNamespaces(t *testing.T) {
 	if _, err := Attack(ctx, l, nodes, worm, func(attacker.Attempt) {}); err == nil {
 		t.Error("a second worm at the same address: its old evidence would be counted as the new one's")
 	}
+}
+
+// newTestNetns builds the programs for a network of this test's own.
+func newTestNetns(t *testing.T) Netns {
+	t.Helper()
+	dir := t.TempDir()
+	l := Netns{Project: fmt.Sprintf("komondor-test%d", os.Getpid()), Program: filepath.Join(dir, "testnet"), Binary: filepath.Join(dir, "komondor")}
+	if err := l.Available(); err != nil {
+		t.Skip(err)
+	}
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", dir, "../cmd/testnet", "../../cmd/komondor") // half the time to link
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return l
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/komondor/komondor/overlay/kademlia"
 )
 
-// Lookups is what lookups by random nodes for random keys cost.
+// Lookups is what lookups by random nodes for random keys cost, those included that
+// follow when a collector turns out to be dead.
 type Lookups struct {
 	Count    int     `json:"lookups"`
 	Mean     float64 `json:"requests_mean"`
@@ -26,11 +27,12 @@ type looker struct {
 	query *kademlia.Query[int32]
 	hops  []hop
 	near  []int32
+	gone  []int32 // found dead: the product does not believe in them for a while
 }
 
 type hop struct {
 	node int32
-	far  int // how many answers lead to it; 0 for self and own contacts
+	far  int // how many answers lead to it; 0 for own contacts
 }
 
 func newLooker(net *Net) *looker {
@@ -41,10 +43,41 @@ func newLooker(net *Net) *looker {
 		})}
 }
 
-// look finds the collectors as the product's lookup does, with peers that answer
-// at once or are dead. Hops is the most answers that one of the collectors was
-// behind, plus one for reaching it.
-func (l *looker) look(self int32, target kademlia.Place, r int) (collectors []int32, requests, hops int) {
+// way is what a first event of a key costs.
+type way struct {
+	collectors              []int32
+	requests, hops, reports int
+}
+
+// deliver finds the collectors and reports to them, as the product does: whoever
+// turns out to be dead is forgotten, and the lookup repeated.
+func (l *looker) deliver(self int32, target kademlia.Place, r int) (w way) {
+	l.gone = l.gone[:0]
+	told := make([]int32, 0, r)
+	for {
+		requests, hops := l.look(self, target, r)
+		w.collectors, w.requests, w.hops = l.query.Collectors(), w.requests+requests, max(w.hops, hops)
+		late := len(l.gone)
+		for _, c := range w.collectors {
+			if c == self || slices.Contains(told, c) {
+				continue
+			}
+			w.reports++
+			if l.net.dead[c] {
+				l.gone = append(l.gone, c)
+			} else {
+				told = append(told, c)
+			}
+		}
+		if len(l.gone) == late { // all collectors live
+			return w
+		}
+	}
+}
+
+// look runs one lookup with peers that answer at once or are dead. Hops is the most
+// answers that a collector was behind, plus one for reaching it.
+func (l *looker) look(self int32, target kademlia.Place, r int) (requests, hops int) {
 	l.query.Start(target, self, r)
 	l.hops = append(l.hops[:0], hop{self, -1})
 	l.near = l.net.nearest(l.near[:0], self, target, kademlia.K)
@@ -53,12 +86,12 @@ func (l *looker) look(self int32, target kademlia.Place, r int) (collectors []in
 		step, p := l.query.Next(false)
 		switch {
 		case step == kademlia.Over:
-			collectors = l.query.Collectors()
-			for _, c := range collectors {
+			for _, c := range l.query.Collectors() {
 				hops = max(hops, l.far(c)+1)
 			}
-			return collectors, l.query.Requests(), hops
+			return l.query.Requests(), hops
 		case l.net.dead[p]:
+			l.gone = append(l.gone, p)
 			l.query.Failed(p)
 		default:
 			l.query.Answered(p)
@@ -76,7 +109,7 @@ func (l *looker) look(self int32, target kademlia.Place, r int) (collectors []in
 
 func (l *looker) learn(far int) {
 	for _, n := range l.near {
-		if !slices.ContainsFunc(l.hops, func(h hop) bool { return h.node == n }) {
+		if !slices.ContainsFunc(l.hops, func(h hop) bool { return h.node == n }) && !slices.Contains(l.gone, n) {
 			l.hops = append(l.hops, hop{n, far})
 			l.query.Add(n)
 		}
@@ -103,23 +136,21 @@ func (net *Net) Look(count, r int, seed uint64) Lookups {
 				self = (self + 1) % int32(len(net.places))
 			}
 			target := place(seed, streamKeys, uint64(i))
-			var found []int32
-			found, requests[i], hops[i] = l.look(self, target, r)
+			w := l.deliver(self, target, r)
 			truth = net.Collectors(truth[:0], target, r)
-			right[i] = slices.Equal(found, truth)
-			messages[i] = requests[i] + len(found)
-			if slices.Contains(found, self) {
-				messages[i]--
-			}
+			right[i] = slices.Equal(w.collectors, truth)
+			requests[i], hops[i], messages[i] = w.requests, w.hops, w.requests+w.reports
 		}
 	})
 	n := float64(count)
 	out := Lookups{Count: count, Mean: float64(sum(requests)) / n, Hops: float64(sum(hops)) / n, Messages: float64(sum(messages)) / n}
+	wrong := 0
 	for _, ok := range right {
-		if ok {
-			out.Right += 1 / n
+		if !ok {
+			wrong++
 		}
 	}
+	out.Right = 1 - float64(wrong)/n
 	slices.Sort(requests)
 	out.P50, out.P99, out.Max = requests[count/2], requests[count*99/100], requests[count-1]
 	return out

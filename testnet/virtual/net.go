@@ -33,9 +33,11 @@ type Net struct {
 	wires mocknet.Mocknet
 	nodes []*Node
 
-	founders *founders // nil in an open overlay
-	tap      *tap      // on all hosts that are plugged in from now on; nil: none
-	meter    *meter    // likewise
+	founders *founders     // nil in an open overlay
+	tap      *tap          // on all hosts that are plugged in from now on; nil: none
+	loss     *loss         // likewise
+	meter    *meter        // likewise
+	side     map[*Node]int // of a partition; nil where there is none
 }
 
 // New returns an overlay of n nodes that know one another, as far as their

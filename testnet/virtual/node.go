@@ -97,6 +97,9 @@ func (n *Node) start() error {
 	if n.net.tap != nil {
 		c.Host = n.net.tap.on(n.host)
 	}
+	if n.net.loss != nil {
+		c.Host = n.net.loss.on(c.Host)
+	}
 	if n.tune != nil {
 		n.tune(&c)
 	}
@@ -128,8 +131,8 @@ func (n *Node) Alerts() ([]control.Alert, error) { return n.Product().Alerts() }
 func (n *Node) Blocks() ([]control.Block, error) { return n.Product().Blocks() }
 func (n *Node) Product() *node.Node              { return n.running.Load() }
 
-// plugIn gives the node a new host with its old name, linked to all others, and
-// introduces it to the members among them.
+// plugIn gives the node a new host with its old name, linked to all others on its
+// side, and introduces it to the members among them.
 func (n *Node) plugIn() error {
 	if n.member != nil {
 		if err := n.remember(); err != nil {
@@ -144,11 +147,8 @@ func (n *Node) plugIn() error {
 		return err
 	}
 	for _, other := range n.net.nodes {
-		if other != n && other.host != nil {
-			if _, err := n.net.wires.LinkPeers(n.id, other.id); err != nil {
-				return err
-			}
-			if err := introduce(n, other); err != nil {
+		if other != n && other.host != nil && !n.net.parted(n, other) {
+			if err := n.net.link(n, other); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,7 @@ type log struct {
 	lines []string
 	pid   int
 	grown chan struct{} // closed when there is more
+	skew  time.Duration // the sensor's clock is ahead by
 }
 
 // follow has the form of node.Source.Follow.
@@ -51,7 +52,7 @@ func (l *log) connection(messages ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pid++
-	now := time.Now().Format("2006-01-02T15:04:05.000000Z07:00")
+	now := time.Now().Add(l.skew).Format("2006-01-02T15:04:05.000000Z07:00")
 	for _, m := range messages {
 		l.append(fmt.Sprintf("%s host sshd[%d]: %s", now, 1000+l.pid, m))
 	}
@@ -111,6 +112,15 @@ func MistypedBy(source, user string, times int) Action {
 				fmt.Sprintf("Connection closed by authenticating user %s %s [preauth]", user, from))
 		}
 		n.log.connection(fmt.Sprintf("Accepted password for %s from %s ssh2", user, from))
+	}
+}
+
+// Skewed sets the clock of a node's sshd ahead, or back where by is negative.
+func Skewed(by time.Duration) Action {
+	return func(n *Node) {
+		n.log.mu.Lock()
+		defer n.log.mu.Unlock()
+		n.log.skew = by
 	}
 }
 

@@ -130,3 +130,14 @@ func (net *Net) Near(n *Node) (attacker string) {
 	net.t.Fatalf("%s is nearest to no attacker", n)
 	return ""
 }
+
+// collectors are the nodes that run and should collect what is seen of an
+// attacker now, in an open overlay.
+func (net *Net) collectors(attacker string) []*Node {
+	all := Everyone(net)
+	r := 3
+	if len(all) >= 20 {
+		r = 5
+	}
+	return net.byDistance(attacker, all)[:min(r, len(all))]
+}

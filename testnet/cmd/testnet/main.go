@@ -46,7 +46,7 @@ addresses are of 203.0.113.0/24, nothing leaves this machine.`,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs, Version: version,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(newUp(), newAttack(), newStatus(), newDown(), newCompose())
+	root.AddCommand(newUp(), newAttack(), newStatus(), newDown(), newCompose(), newSimulate())
 	root.AddCommand(inside()...)
 	return root
 }
