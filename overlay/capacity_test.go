@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/test"
@@ -194,6 +195,44 @@ func TestAgreementOfMixedCapacities(t *testing.T) {
 			}
 		}
 		t.Logf("%d redirects for the first of %d keys", first, keys)
+	})
+}
+
+// Who has not met a member takes it for an ordinary one. The first report of a key
+// that it does not collect is sent on, and no other.
+func TestWhoIsNotMetSendsOn(t *testing.T) {
+	inBubble(t, 12, func(t *testing.T, tn *testNet) {
+		small := tn.start(Config{Host: tn.plug(), Capacity: Eighth}, tn.nodes[0])
+		tn.settle()
+		k := 0
+		for ; tn.nearest(testKey(k), 1)[0] != small || Eighth.serves(placeOfKey(testKey(k)), small.self); k++ {
+		}
+		key := testKey(k)
+		from := tn.outsider(key, 4)
+		from.dht.RoutingTable().RemovePeer(small.ID())
+		small.dht.RoutingTable().RemovePeer(from.ID())
+		time.Sleep(time.Second)
+		if err := tn.mn.DisconnectPeers(from.ID(), small.ID()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := from.host.Peerstore().RemoveProtocols(small.ID(), capacityProtocols...); err != nil {
+			t.Fatal(err)
+		}
+		from.shares.mu.Lock()
+		delete(from.shares.of, small.ID())
+		from.shares.mu.Unlock()
+		from.routes.put(key, 3, ids(tn.nearest(key, 3))) // as a lookup finds them, if it asks others
+		for i := range 3 {
+			payload := fmt.Sprint(i)
+			if acks, err := from.Deliver(t.Context(), key, 3, []byte(payload)); acks != 3 || err != nil {
+				t.Fatalf("%d acks, %v", acks, err)
+			}
+			tn.wantAt(payload, tn.nearest(key, 4)[1:])
+			if n := from.Stats().Report.Redirects; n != 1 {
+				t.Errorf("after %d reports %d were sent on, want the first", i+1, n)
+			}
+		}
 	})
 }
 
