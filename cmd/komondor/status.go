@@ -81,6 +81,9 @@ func printStatus(w io.Writer, s control.Status) error {
 			if src.Truncated > 0 {
 				note = fmt.Sprintf("%d lines over 1 MiB were cut. %s", src.Truncated, note)
 			}
+			if src.Dropped > 0 {
+				note = fmt.Sprintf("%d were dropped: more came than could be worked on. %s", src.Dropped, note)
+			}
 			if note == "" && src.Lines >= 1000 && src.Events == 0 {
 				note = "no evidence in any line: is it really " + src.Format + "?"
 			}
