@@ -16,7 +16,7 @@ func TestTableKnowsTheCollectors(t *testing.T) {
 		from := tn.nodes[0]
 		from.Changes()
 		before := map[[32]byte][]peer.ID{}
-		for k := range 20 {
+		for k := range 100 {
 			key := testKey(k)
 			got, near := from.Near(key, 3)
 			if want := ids(tn.nearest(key, 3)); !near || !slices.Equal(got, want) {
