@@ -236,7 +236,7 @@ func (b *Broadcast) verify(ctx context.Context, from peer.ID, f frame, e *entry)
 		now := time.Now()
 		if keep {
 			e.about = about
-			b.shelf.put(e.id, about, f.payload, now)
+			e.kept = b.shelf.put(e.id, about, f.payload, now)
 		}
 		b.seen.finish(e, verdict, now)
 	}()

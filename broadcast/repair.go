@@ -223,6 +223,9 @@ func (b *Broadcast) take(ctx context.Context, from peer.ID, payload []byte) Verd
 		return Known
 	}
 	b.verify(ctx, from, frame{payload: payload}, e)
+	if e.verdict == Fresh && !e.kept {
+		return Known // of two equally good ones this node has had the other
+	}
 	if e.verdict == Fresh {
 		b.count.repaired.Add(1)
 	}
