@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -300,10 +301,13 @@ func (b *Broadcast) forward(e *entry, f frame, from, to int, leaves bool) {
 	all.Wait()
 }
 
-// order hands the contacts of a bucket out, each once.
+// order hands the contacts of a bucket out, each once; and who did not acknowledge a
+// second time, after all others: deep buckets have one contact or two, and a lost
+// message must not cost their whole subtree.
 type order struct {
 	mu       sync.Mutex
 	contacts []peer.ID
+	failed   []peer.ID // once; they are contacts again
 }
 
 func (o *order) next() (p peer.ID, ok bool) {
@@ -314,6 +318,14 @@ func (o *order) next() (p peer.ID, ok bool) {
 	}
 	p, o.contacts = o.contacts[0], o.contacts[1:]
 	return p, true
+}
+
+func (o *order) fail(p peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.failed, p) {
+		o.failed, o.contacts = append(o.failed, p), append(o.contacts, p)
+	}
 }
 
 // delegate hands the frame to the first contact that takes it. It stops where a
@@ -336,6 +348,7 @@ func (b *Broadcast) delegate(e *entry, left *order, out []byte) {
 		if b.ctx.Err() != nil {
 			return
 		}
+		left.fail(p)
 	}
 }
 
