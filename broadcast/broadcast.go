@@ -100,7 +100,9 @@ type Broadcast struct {
 	shelf shelf
 	marks map[peer.ID]mark // of the goroutine of Repair only
 	hurry chan struct{}
-	epoch uint64 // of the numbers on the shelf
+	// stirred holds one when a payload has come since the last round.
+	stirred chan struct{}
+	epoch   uint64 // of the numbers on the shelf
 
 	forwards chan struct{} // one for each payload on its way
 	ctx      context.Context
@@ -113,7 +115,7 @@ type Broadcast struct {
 // frames.
 func New(net Network, c Config) *Broadcast {
 	b := &Broadcast{net: net, replicas: c.Replicas, judge: c.Receive, about: c.About, forwards: make(chan struct{}, maxForwards),
-		marks: map[peer.ID]mark{}, hurry: make(chan struct{}, 1), epoch: rand.Uint64()}
+		marks: map[peer.ID]mark{}, hurry: make(chan struct{}, 1), stirred: make(chan struct{}, 1), epoch: rand.Uint64()}
 	if b.replicas < 1 {
 		b.replicas = tree.Replicas
 	}
@@ -186,6 +188,10 @@ func (b *Broadcast) Receive(ctx context.Context, from peer.ID, data []byte) erro
 	e, first := b.look(idOf(f.payload))
 	if first {
 		b.verify(ctx, from, f, e)
+		select {
+		case b.stirred <- struct{}{}:
+		default:
+		}
 	} else {
 		// Who sent the first copy may have it take long to verify.
 		patience := time.NewTimer(verifyPatience)

@@ -22,6 +22,9 @@ const (
 	// spreads like a rumour, in some log2 N rounds.
 	haste       = time.Second
 	hastyRounds = 4
+	// stir is when the next round is due, at the latest, after something has come by
+	// broadcast: where one comes, another may have been lost.
+	stir = 3 * time.Second
 	// askedAtOnce is how many neighbours a round asks, each of another bucket.
 	askedAtOnce = 2
 
@@ -97,14 +100,22 @@ func (b *Broadcast) pause(ctx context.Context, wait time.Duration) (hurried bool
 			return hurried, nil
 		case <-b.hurry:
 			hurried = true
-			if soon := time.Now().Add(spread(haste)); soon.Before(due) {
-				due = soon
-				timer.Reset(time.Until(due))
-			}
+			due = advance(timer, due, spread(haste))
+		case <-b.stirred:
+			due = advance(timer, due, spread(stir))
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
 	}
+}
+
+// advance has a timer end after a time at the latest, and returns when it will.
+func advance(timer *time.Timer, due time.Time, within time.Duration) time.Time {
+	if soon := time.Now().Add(within); soon.Before(due) {
+		timer.Reset(within)
+		return soon
+	}
+	return due
 }
 
 // round asks some neighbours, and reports whether they had news.
