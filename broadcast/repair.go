@@ -29,6 +29,7 @@ const (
 	askedAtOnce = 2
 
 	pullTimeout = 20 * time.Second
+	listTimeout = 2 * time.Second
 	// maxListed is how many ids an answer lists, and maxWanted how many payloads a
 	// question names. As many as fit are given.
 	maxListed = 1024
@@ -249,6 +250,11 @@ func (b *Broadcast) ask(ctx context.Context, from peer.ID, q question) (a answer
 		return a, err
 	}
 	b.count.asked.Add(1)
+	if len(q.Want) == 0 { // a short answer, and a round that waits long for one helps nobody
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+	}
 	data, err := b.net.Ask(ctx, from, request)
 	if err != nil {
 		return a, err
