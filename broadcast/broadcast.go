@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,7 +100,9 @@ type Broadcast struct {
 	shelf shelf
 	marks map[peer.ID]mark // of the goroutine of Repair only
 	hurry chan struct{}
-	epoch uint64 // of the numbers on the shelf
+	// stirred holds one when a payload has come since the last round.
+	stirred chan struct{}
+	epoch   uint64 // of the numbers on the shelf
 
 	forwards chan struct{} // one for each payload on its way
 	ctx      context.Context
@@ -112,7 +115,7 @@ type Broadcast struct {
 // frames.
 func New(net Network, c Config) *Broadcast {
 	b := &Broadcast{net: net, replicas: c.Replicas, judge: c.Receive, about: c.About, forwards: make(chan struct{}, maxForwards),
-		marks: map[peer.ID]mark{}, hurry: make(chan struct{}, 1), epoch: rand.Uint64()}
+		marks: map[peer.ID]mark{}, hurry: make(chan struct{}, 1), stirred: make(chan struct{}, 1), epoch: rand.Uint64()}
 	if b.replicas < 1 {
 		b.replicas = tree.Replicas
 	}
@@ -185,6 +188,10 @@ func (b *Broadcast) Receive(ctx context.Context, from peer.ID, data []byte) erro
 	e, first := b.look(idOf(f.payload))
 	if first {
 		b.verify(ctx, from, f, e)
+		select {
+		case b.stirred <- struct{}{}:
+		default:
+		}
 	} else {
 		// Who sent the first copy may have it take long to verify.
 		patience := time.NewTimer(verifyPatience)
@@ -236,7 +243,7 @@ func (b *Broadcast) verify(ctx context.Context, from peer.ID, f frame, e *entry)
 		now := time.Now()
 		if keep {
 			e.about = about
-			b.shelf.put(e.id, about, f.payload, now)
+			e.kept = b.shelf.put(e.id, about, f.payload, now)
 		}
 		b.seen.finish(e, verdict, now)
 	}()
@@ -300,10 +307,13 @@ func (b *Broadcast) forward(e *entry, f frame, from, to int, leaves bool) {
 	all.Wait()
 }
 
-// order hands the contacts of a bucket out, each once.
+// order hands the contacts of a bucket out, each once; and who did not acknowledge a
+// second time, after all others: deep buckets have one contact or two, and a lost
+// message must not cost their whole subtree.
 type order struct {
 	mu       sync.Mutex
 	contacts []peer.ID
+	failed   []peer.ID // once; they are contacts again
 }
 
 func (o *order) next() (p peer.ID, ok bool) {
@@ -314,6 +324,14 @@ func (o *order) next() (p peer.ID, ok bool) {
 	}
 	p, o.contacts = o.contacts[0], o.contacts[1:]
 	return p, true
+}
+
+func (o *order) fail(p peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.failed, p) {
+		o.failed, o.contacts = append(o.failed, p), append(o.contacts, p)
+	}
 }
 
 // delegate hands the frame to the first contact that takes it. It stops where a
@@ -336,6 +354,7 @@ func (b *Broadcast) delegate(e *entry, left *order, out []byte) {
 		if b.ctx.Err() != nil {
 			return
 		}
+		left.fail(p)
 	}
 }
 

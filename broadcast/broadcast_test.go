@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -208,6 +209,52 @@ func TestDelegatesFailOver(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+}
+
+// flaky loses the first messages to each contact.
+type flaky struct {
+	recorder
+	loses int
+}
+
+func (f *flaky) Send(ctx context.Context, to peer.ID, data []byte) error {
+	if err := f.recorder.Send(ctx, to, data); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	times := 0
+	for _, sent := range f.sent {
+		if strings.HasPrefix(sent, string(to)) {
+			times++
+		}
+	}
+	if times <= f.loses {
+		return errors.New("no answer")
+	}
+	return nil
+}
+
+// Who did not acknowledge gets a second chance, once nobody else is left.
+func TestEachIsTriedTwice(t *testing.T) {
+	for _, c := range []struct{ loses, sent, acked uint64 }{
+		{0, 2, 2},
+		{1, 2 + 4, 2}, // a twice; b, c, d, and the first of them again
+		{2, 2 + 6, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			net := &flaky{recorder: recorder{buckets: [][]peer.ID{{"a"}, {"b", "c", "d"}}}, loses: int(c.loses)}
+			b := New(net, Config{Replicas: 1})
+			defer b.Close()
+			if err := b.Publish(t.Context(), []byte("p")); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if s := b.Stats(); s.Sent != c.sent || s.Acked != c.acked {
+				t.Errorf("%d lost: stats %+v, want %d sent and %d acknowledged", c.loses, s, c.sent, c.acked)
+			}
+		})
+	}
 }
 
 // Peers that acknowledge and drop are what replicas are for. Delegates are

@@ -22,10 +22,14 @@ const (
 	// spreads like a rumour, in some log2 N rounds.
 	haste       = time.Second
 	hastyRounds = 4
+	// stir is when the next round is due, at the latest, after something has come by
+	// broadcast: where one comes, another may have been lost.
+	stir = 3 * time.Second
 	// askedAtOnce is how many neighbours a round asks, each of another bucket.
 	askedAtOnce = 2
 
 	pullTimeout = 20 * time.Second
+	listTimeout = 2 * time.Second
 	// maxListed is how many ids an answer lists, and maxWanted how many payloads a
 	// question names. As many as fit are given.
 	maxListed = 1024
@@ -97,14 +101,22 @@ func (b *Broadcast) pause(ctx context.Context, wait time.Duration) (hurried bool
 			return hurried, nil
 		case <-b.hurry:
 			hurried = true
-			if soon := time.Now().Add(spread(haste)); soon.Before(due) {
-				due = soon
-				timer.Reset(time.Until(due))
-			}
+			due = advance(timer, due, spread(haste))
+		case <-b.stirred:
+			due = advance(timer, due, spread(stir))
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
 	}
+}
+
+// advance has a timer end after a time at the latest, and returns when it will.
+func advance(timer *time.Timer, due time.Time, within time.Duration) time.Time {
+	if soon := time.Now().Add(within); soon.Before(due) {
+		timer.Reset(within)
+		return soon
+	}
+	return due
 }
 
 // round asks some neighbours, and reports whether they had news.
@@ -223,6 +235,9 @@ func (b *Broadcast) take(ctx context.Context, from peer.ID, payload []byte) Verd
 		return Known
 	}
 	b.verify(ctx, from, frame{payload: payload}, e)
+	if e.verdict == Fresh && !e.kept {
+		return Known // of two equally good ones this node has had the other
+	}
 	if e.verdict == Fresh {
 		b.count.repaired.Add(1)
 	}
@@ -235,6 +250,11 @@ func (b *Broadcast) ask(ctx context.Context, from peer.ID, q question) (a answer
 		return a, err
 	}
 	b.count.asked.Add(1)
+	if len(q.Want) == 0 { // a short answer, and a round that waits long for one helps nobody
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+	}
 	data, err := b.net.Ask(ctx, from, request)
 	if err != nil {
 		return a, err

@@ -238,8 +238,8 @@ func TestQueuesAreSuperseded(t *testing.T) {
 			time.Sleep(1500 * time.Millisecond)
 		}
 		time.Sleep(time.Minute)
-		if s := b.Stats(); s.Superseded != 4 || s.Sent != 2*4+6 {
-			t.Errorf("stats %+v: want two delegates of two payloads stopped after two contacts each", s)
+		if s := b.Stats(); s.Superseded != 4 || s.Sent != 2*4+2*6 {
+			t.Errorf("stats %+v: want two delegates of two payloads stopped after two contacts each, and all contacts of the third tried twice", s)
 		}
 	})
 }

@@ -25,6 +25,7 @@ type entry struct {
 	share   tree.Share // what of the tree it has been forwarded to
 	leaves  bool       // it has been forwarded to the leaves
 	about   About      // zero: nothing can supersede it
+	kept    bool       // nothing as good was there
 	at      time.Time
 }
 

@@ -41,14 +41,14 @@ func (k *kept) over(now time.Time, keep time.Duration) bool {
 	return now.Sub(k.at) > keep || !k.about.Until.IsZero() && now.After(k.about.Until)
 }
 
-// put keeps a payload, unless one on its topic is as good.
-func (s *shelf) put(x id, about About, payload []byte, now time.Time) {
+// put keeps a payload, unless one on its topic is as good, and reports whether it does.
+func (s *shelf) put(x id, about About, payload []byte, now time.Time) bool {
 	if len(payload) > maxAnswer { // no answer could hold it
-		return
+		return false
 	}
 	if old := s.byTopic[about.Topic]; old != nil {
 		if old.about.Rank >= about.Rank {
-			return
+			return false
 		}
 		s.drop(old)
 	}
@@ -68,6 +68,7 @@ func (s *shelf) put(x id, about About, payload []byte, now time.Time) {
 		s.order[0] = nil // append moves the rest to a new array in time
 		s.order = s.order[1:]
 	}
+	return true
 }
 
 // drop leaves a gap in the order, so that places stay in step with numbers.

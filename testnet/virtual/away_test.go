@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -16,8 +17,11 @@ func TestAway(t *testing.T) {
 			inBubble(t, 2*time.Hour, long(16, 100), func(t *testing.T, net *Net) {
 				const away, informed = 3, 4
 				var attackers []string
-				for i := range long(3, 40) {
-					attackers = append(attackers, fmt.Sprint("203.0.113.", 100+i))
+				for i := 0; len(attackers) < long(3, 40); i++ {
+					// Of those near to it it would learn as a collector, too.
+					if a := fmt.Sprint("203.0.113.", i); !slices.Contains(Nearest(a, 8)(net), net.nodes[away]) {
+						attackers = append(attackers, a)
+					}
 				}
 				table := Timetable{
 					At(1*time.Second, Nodes(away), leave),
@@ -34,8 +38,8 @@ func TestAway(t *testing.T) {
 						By(6*time.Minute+30*time.Second, Everyone, Block(attacker)))
 				}
 				net.Play("a node is away for five minutes, and another one for a second", table)
-				if c := net.nodes[away].Status().Counters; c.AlertsRepaired != uint64(len(attackers)) {
-					t.Errorf("%d alerts were fetched, of %d that were missed", c.AlertsRepaired, len(attackers))
+				if c := net.nodes[away].Status().Counters; c.AlertsRepaired < uint64(len(attackers)) {
+					t.Errorf("%d alerts were fetched, and %d were missed", c.AlertsRepaired, len(attackers))
 				}
 				if c := net.nodes[informed].Status().Counters; c.AlertsRepaired > 0 {
 					t.Errorf("%d alerts were news that the last run had", c.AlertsRepaired)
