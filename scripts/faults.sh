@@ -1,6 +1,7 @@
 #!/bin/bash
 # faults.sh runs the long forms of what hostile members and strangers may do, and of what befalls disks, power and
-# clocks, one package after the other, and prints a table of the figures. It fails when a test does; what the tests say else is shown then.
+# clocks, one package after the other, and prints a table of the figures. It fails when a test does; what the tests say
+# else is shown then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -168,8 +168,9 @@ func failures(dice *rand.Rand) func(powercut.Op) syscall.Errno {
 			return 0
 		}
 	}
-	return func(powercut.Op) syscall.Errno { // called with the file system's lock held
-		if dice.IntN(8) == 0 {
+	own := rand.New(rand.NewPCG(dice.Uint64(), 4)) // used by the file system, with its lock held
+	return func(powercut.Op) syscall.Errno {
+		if own.IntN(8) == 0 {
 			return syscall.EIO
 		}
 		return 0

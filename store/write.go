@@ -118,8 +118,9 @@ func (s *Store) undo() error {
 	if err != nil {
 		return err
 	}
-	// Transactions take the two meta pages in turn; one without a checksum does not count.
-	_, err = file.WriteAt(make([]byte, u.pageSize), int64(u.id%2*u.pageSize))
+	// Transactions take the two meta pages in turn; one with a wrong checksum, which is
+	// its last field (see readMeta), does not count.
+	_, err = file.WriteAt(make([]byte, 8), int64(u.id%2*u.pageSize+headerSize+56))
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}

@@ -20,7 +20,6 @@ type Process struct {
 	Name string
 	Log  string // the sshd log that it reads
 	dir  string
-	data string
 	args []string
 	cmd  *exec.Cmd
 	done chan error
@@ -65,14 +64,14 @@ func Start(ctx context.Context, n int, o Options) ([]*Process, error) {
 // startOne starts a participant, whose data are kept in a directory of their own.
 func startOne(name string, o Options, bootstrap []string) (*Process, error) {
 	p := &Process{Name: name, dir: filepath.Join(o.Dir, name)}
-	p.data = filepath.Join(p.dir, "data")
+	data := filepath.Join(p.dir, "data")
 	p.Log = filepath.Join(p.dir, "auth.log")
 	socket := filepath.Join(p.dir, "control.sock")
 	p.Client = control.Dial(socket)
 	p.args = append([]string{o.Binary, "join", "--open", "--config", os.DevNull,
-		"--data", p.data, "--control", socket, "--listen", "/ip4/127.0.0.1/tcp/0",
+		"--data", data, "--control", socket, "--listen", "/ip4/127.0.0.1/tcp/0",
 		"--read", "sshd=" + p.Log, "--block", o.Block, "--table", "komondor_" + p.Name}, bootstrap...)
-	if err := os.MkdirAll(p.data, 0o700); err != nil {
+	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(p.Log, nil, 0o600); err != nil {

@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -59,8 +60,8 @@ type FS struct {
 }
 
 // Mount serves a copy of the directory tree from at the directory at, until
-// Close. The seed decides what a power cut spares. The error is fs.ErrNotExist or
-// fs.ErrPermission where this host has no FUSE.
+// Close. The seed decides what a power cut spares. The error is one that Absent
+// knows where this host has no FUSE.
 func Mount(at, from string, seed uint64) (*FS, error) {
 	f := &FS{dice: rand.New(rand.NewPCG(seed, 0)), cut: make(chan struct{})}
 	device, err := os.Open("/dev/fuse")
@@ -202,5 +203,5 @@ func (d *dir) write(at string) error {
 
 // Absent says whether an error of Mount means that this host has no FUSE.
 func Absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, exec.ErrNotFound) // of fusermount
 }
