@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// A refresh asks some 200 members at N = 100, so it is made when there is something
-	// to find: soon after the table has changed, and more and more seldom while it
-	// does not.
+	// When the table has changed, this node looks for its neighbours, soon and then more
+	// and more seldom. All buckets are refreshed when nothing has changed for long, for
+	// that costs some 100 questions and a quarter of a megabyte at N = 100.
 	firstRefresh = time.Minute
 	lastRefresh  = 2 * time.Hour
 	// lookEvery is how often the table is looked at, which costs nothing, and
@@ -38,10 +38,15 @@ func (o *Overlay) refresh() {
 		if now := o.contacts(); found || !slices.Equal(known, now) {
 			known, wait = now, firstRefresh
 		}
-		if time.Since(last) >= wait {
-			o.dht.ForceRefresh()
-			wait, last = min(4*wait, lastRefresh), time.Now()
+		if time.Since(last) < wait {
+			continue
 		}
+		if wait < lastRefresh {
+			o.dht.RefreshRoutingTable()
+		} else {
+			o.dht.ForceRefresh()
+		}
+		wait, last = min(4*wait, lastRefresh), time.Now()
 	}
 }
 
