@@ -54,13 +54,14 @@ func realNet(t *testing.T, n int) []*realNode {
 	var nodes []*realNode
 	var first []peer.AddrInfo
 	for range n {
-		h, err := mn.GenPeer()
-		if err != nil {
+		if _, err := mn.GenPeer(); err != nil {
 			t.Fatal(err)
 		}
-		if err := mn.LinkAll(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := mn.LinkAll(); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range mn.Hosts() {
 		o, err := overlay.New(t.Context(), overlay.Config{Host: h, Bootstrap: first})
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +74,7 @@ func realNet(t *testing.T, n int) []*realNode {
 		t.Cleanup(func() { cast.Close(); o.Close() })
 		nodes = append(nodes, &realNode{o, cast, kademlia.Of([]byte(h.ID()))})
 	}
-	time.Sleep(5 * time.Minute) // virtual: some refreshes of the tables
+	time.Sleep(150 * time.Second) // virtual: two refreshes of the tables
 	slices.SortFunc(nodes, func(a, b *realNode) int { return a.place.Compare(b.place) })
 	return nodes
 }
