@@ -83,7 +83,8 @@ func setBy(then, now time.Time) time.Duration {
 }
 
 // shift keeps all blocks and wishes as long as they were to last where the clock
-// was set: the kernel counts their time down by another one.
+// was set: the kernel counts their time down by another one. A host that slept is
+// such a case too.
 func (m *Manager) shift(now time.Time, by time.Duration) {
 	if by.Abs() <= tolerance {
 		return

@@ -75,6 +75,9 @@ type Config struct {
 type About struct {
 	Topic string
 	Rank  int64
+	// Until is the time from which on a payload would be refused as too old: it is not
+	// offered any more. Zero: when Keep is over.
+	Until time.Time
 }
 
 var (

@@ -156,12 +156,15 @@ func (b *Broadcast) pull(ctx context.Context, from peer.ID) (news int, err error
 	return news, nil
 }
 
-// missing are those of the ids that this node has not seen.
+// missing are those of the ids that this node neither has nor has seen of late.
 func (b *Broadcast) missing(ids [][]byte) (lacking [][]byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, x := range ids[:min(len(ids), maxListed)] {
-		if len(x) == len(id{}) && b.seen.get(id(x)) == nil {
+		if len(x) != len(id{}) || b.seen.get(id(x)) != nil {
+			continue
+		}
+		if _, kept := b.shelf.get(id(x)); !kept { // what is kept may outlive what is seen
 			lacking = append(lacking, x)
 		}
 	}

@@ -16,11 +16,66 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
+// Alerts that are too old to be taken stand in nobody's way: they are not offered, and
+// the newer ones behind them are.
+func TestOldIsNotOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSim(t, 10, 20)
+		old := time.Now().Add(time.Minute)
+		for _, n := range sim.nodes {
+			n.about = func(payload []byte) (About, bool) {
+				about := About{Topic: string(payload)}
+				if strings.HasPrefix(about.Topic, "old") {
+					about.Until = old
+				}
+				return about, true
+			}
+			n.verdict = func(payload string) Verdict {
+				if strings.HasPrefix(payload, "old") && time.Now().After(old) {
+					return Invalid
+				}
+				return Fresh
+			}
+		}
+		stop := sim.repairing(t.Context())
+		defer stop()
+		away := sim.nodes[7]
+		sim.change(func() { away.down = true })
+		for i := range 3 * maxJunk {
+			sim.publish(t, 1, fmt.Sprint("old ", i))
+		}
+		sim.publish(t, 1, "new")
+		time.Sleep(2 * time.Minute)
+		sim.change(func() { away.down = false })
+		away.Hurry()
+		time.Sleep(5 * time.Second)
+		sim.wantEverywhere(t, "new", 1)
+		if s := away.Stats(); s.Invalid > 0 || s.Repaired != 1 {
+			t.Errorf("stats %+v: want the one that is not too old", s)
+		}
+	})
+}
+
+// What is kept for longer than it is remembered as seen is not fetched again.
+func TestKeptIsNotMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(&recorder{}, Config{About: aboutTest, Keep: 10 * time.Hour})
+		defer b.Close()
+		b.Recall([]byte("p"))
+		time.Sleep(seenTime + time.Second)
+		b.Recall([]byte("q")) // sweeps
+		x, y := idOf([]byte("p")), idOf([]byte("other"))
+		if got := b.missing([][]byte{x[:], y[:]}); len(got) != 1 || id(got[0]) != y {
+			t.Errorf("%d missing, want the unknown one only", len(got))
+		}
+	})
+}
+
 // aboutTest reads "TOPIC/RANK"; a payload without a rank is the only one on its topic.
 func aboutTest(payload []byte) (About, bool) {
 	topic, rank, _ := strings.Cut(string(payload), "/")
 	n, _ := strconv.ParseInt(rank, 10, 64)
-	return About{topic, n}, true
+	return About{Topic: topic, Rank: n}, true
 }
 
 // repairing runs Repair at all nodes until the returned function is called.
@@ -297,7 +352,7 @@ func TestShelf(t *testing.T) {
 	has, read := map[id]bool{}, uint64(0)
 	for i := range 20_000 {
 		now = now.Add(time.Duration(r.IntN(20)) * time.Millisecond)
-		about := About{fmt.Sprint(r.IntN(500)), int64(r.IntN(1000))}
+		about := About{Topic: fmt.Sprint(r.IntN(500)), Rank: int64(r.IntN(1000))}
 		payload := fmt.Appendf(nil, "%s/%d/%s", about.Topic, about.Rank, strings.Repeat("x", r.IntN(200)))
 		s.put(idOf(payload), about, payload, now)
 		if k := s.byTopic[about.Topic]; k == nil || k.about.Rank < about.Rank {

@@ -36,6 +36,11 @@ func newShelf(keep time.Duration) shelf {
 	return shelf{keep: keep, byTopic: map[string]*kept{}, byID: map[id]*kept{}}
 }
 
+// over reports whether nobody needs the payload any more.
+func (k *kept) over(now time.Time, keep time.Duration) bool {
+	return now.Sub(k.at) > keep || !k.about.Until.IsZero() && now.After(k.about.Until)
+}
+
 // put keeps a payload, unless one on its topic is as good.
 func (s *shelf) put(x id, about About, payload []byte, now time.Time) {
 	if len(payload) > maxAnswer { // no answer could hold it
@@ -86,7 +91,7 @@ func (s *shelf) after(number uint64, n int, now time.Time) (ids []id, next uint6
 		if len(ids) == n {
 			return ids, next
 		}
-		if k == nil || now.Sub(k.at) > s.keep {
+		if k == nil || k.over(now, s.keep) {
 			continue
 		}
 		ids, next = append(ids, k.id), k.number

@@ -3,8 +3,6 @@ package correlate
 import (
 	"container/list"
 	"math/bits"
-
-	"github.com/komondor/komondor/event"
 )
 
 // budget chooses who goes when there is too much, however many sources an
@@ -12,52 +10,47 @@ import (
 // quiet longest. Telling is measured in powers of two, so a key is found in
 // constant time.
 type budget struct {
-	classes [classes]list.List // of event.Key, the quietest in front
-	places  map[event.Key]place
+	classes [classes]list.List // of *page, the quietest in front
 	evicted uint64
 }
 
 const classes = 32
 
+// place is where a page is in the budget.
 type place struct {
 	class   int
-	element *list.Element
+	element *list.Element // nil: nowhere yet
 }
 
-// touch notes that the key has weight now.
-func (b *budget) touch(key event.Key, weight int) {
-	if b.places == nil {
-		b.places = make(map[event.Key]place)
-	}
+// touch notes that the page has weight now.
+func (b *budget) touch(p *page, weight int) {
 	class := min(bits.Len(uint(max(weight, 0))), classes-1)
-	if p, ok := b.places[key]; ok {
-		if p.class == class {
-			b.classes[class].MoveToBack(p.element)
-			return
-		}
-		b.classes[p.class].Remove(p.element)
+	if p.place.element != nil && p.place.class == class {
+		b.classes[class].MoveToBack(p.place.element)
+		return
 	}
-	b.places[key] = place{class, b.classes[class].PushBack(key)}
+	b.drop(p)
+	p.place = place{class, b.classes[class].PushBack(p)}
 }
 
-// evict gives up the least telling key but the newest one, which could otherwise
-// never gather weight beside heavier ones.
-func (b *budget) evict(newest event.Key) (event.Key, bool) {
+// evict gives up the least telling page but the newest one, which could otherwise
+// never gather weight beside heavier ones. It returns nil where there is no other.
+func (b *budget) evict(newest *page) *page {
 	for c := range b.classes {
 		for element := b.classes[c].Front(); element != nil; element = element.Next() {
-			if key := element.Value.(event.Key); key != newest {
-				b.drop(key)
+			if p := element.Value.(*page); p != newest {
+				b.drop(p)
 				b.evicted++
-				return key, true
+				return p
 			}
 		}
 	}
-	return event.Key{}, false
+	return nil
 }
 
-func (b *budget) drop(key event.Key) {
-	if p, ok := b.places[key]; ok {
-		b.classes[p.class].Remove(p.element)
-		delete(b.places, key)
+func (b *budget) drop(p *page) {
+	if p.place.element != nil {
+		b.classes[p.place.class].Remove(p.place.element)
+		p.place.element = nil
 	}
 }

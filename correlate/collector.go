@@ -21,8 +21,9 @@ var ErrTooMany = fmt.Errorf("reports of %d members gathered already", maxMembers
 
 // Contradiction is Collector.Put's for two different reports of one version: the
 // member that signed both has proved its own fault, and its evidence under the
-// key no longer counts. Where Put was not told that they are verified, that proof
-// has yet to be; the member's own connection brought what is false then.
+// key no longer counts. Both signatures have to be verified before anybody is
+// accused, unless they are known to be: where one is false, the member itself has
+// brought it (see Author), and no more is proved.
 type Contradiction struct{ First, Second event.Sealed }
 
 func (c *Contradiction) Error() string {
@@ -217,7 +218,7 @@ func (c *Collector) Testimonies(key event.Key) []Testimony {
 // Keys are all keys gathered, in no order.
 func (c *Collector) Keys() iter.Seq[event.Key] { return maps.Keys(c.keys) }
 
-// Version names a report under its key.
+// Version is how new a member's word on a key is.
 type Version struct {
 	Member  string
 	Version uint64

@@ -20,7 +20,7 @@ const (
 
 // Ledger is a node's own evidence: all it has seen, by key, as far back as the
 // longest timespan of any rule. Memory is bounded by the number of tallies, each
-// of some 120 bytes, and at the most one key of some 350 for each.
+// of some 100 bytes, and at the most one key of some 300 for each.
 type Ledger struct {
 	limit    int
 	held     int // tallies
@@ -32,6 +32,8 @@ type Ledger struct {
 }
 
 type page struct {
+	key     event.Key
+	place   place
 	tallies []event.Tally // slot by slot
 	points  int           // of what proves its source: what can be faked must not outweigh it
 	shed    uint64
@@ -50,7 +52,7 @@ func (l *Ledger) Add(key event.Key, c Change) {
 		if c.Delta < 0 {
 			return
 		}
-		p = new(page)
+		p = &page{key: key}
 		l.pages[key] = p
 	}
 	e := c.Event
@@ -80,14 +82,14 @@ func (l *Ledger) Add(key event.Key, c Change) {
 		p.tallies = slices.Delete(p.tallies, 0, 1)
 	}
 	l.held += len(p.tallies) - before
-	l.budget.touch(key, p.points)
+	l.budget.touch(p, p.points)
 	for l.held > l.limit {
-		gone, ok := l.budget.evict(key)
-		if !ok {
+		gone := l.budget.evict(p)
+		if gone == nil {
 			break
 		}
-		l.held -= len(l.pages[gone].tallies)
-		delete(l.pages, gone)
+		l.held -= len(gone.tallies)
+		delete(l.pages, gone.key)
 	}
 }
 
@@ -206,7 +208,7 @@ func (l *Ledger) Sweep(now time.Time) {
 		l.held += len(p.tallies) - before
 		if len(p.tallies) == 0 {
 			delete(l.pages, key)
-			l.budget.drop(key)
+			l.budget.drop(p)
 		}
 	}
 }

@@ -98,7 +98,7 @@ type Reporter struct {
 }
 
 type told struct {
-	at       time.Time
+	at       int64 // Unix nanoseconds
 	interval time.Duration
 	count    uint64
 	measures []int
@@ -133,7 +133,7 @@ func (r *Reporter) Due(now time.Time, key event.Key, tallies []event.Tally) time
 	if count >= 2*last.count {
 		return now
 	}
-	return last.at.Add(last.interval)
+	return time.Unix(0, last.at).Add(last.interval)
 }
 
 // Told notes that the evidence under key was told at now.
@@ -144,7 +144,7 @@ func (r *Reporter) Told(now time.Time, key event.Key, tallies []event.Tally) {
 		interval = min(2*last.interval, lastInterval)
 	}
 	count, measures := r.measure(key, tallies)
-	r.told[key] = told{now, interval, count, measures}
+	r.told[key] = told{now.UnixNano(), interval, count, measures}
 }
 
 // Keep forgets what was told of keys that the ledger no longer has.

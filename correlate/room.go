@@ -23,8 +23,9 @@ type room struct {
 	evicted uint64
 }
 
-// bookkeeping is what a report costs beside its own bytes, in one that is alone on
-// its key: BenchmarkMillionKeys measures it.
+// bookkeeping is what a report that is alone on its key costs beside its own bytes, as
+// BenchmarkMillionKeys measures it. Where each member is an organisation of its own
+// and says one thing only, its names cost half as much again.
 const bookkeeping = 320
 
 func (s *statement) size(key event.Key) int { return len(key.Value) + len(s.sealed) + bookkeeping }

@@ -87,6 +87,18 @@ func Builtin() []Rule {
 			Federation: Condition{Timespan: time.Hour, AtLeast: 20, Quorum: 2},
 		},
 		{
+			Name: "web-attack", Title: "Searching a web server for weaknesses, or guessing its passwords", Type: ValueSum,
+			Kinds: []string{"http.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
+			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 15, Quorum: 1},
+			Federation: Condition{Timespan: time.Hour, AtLeast: 20, Quorum: 2},
+		},
+		{
+			Name: "ftp-brute-force", Title: "Logins to a file server by guessing", Type: ValueSum,
+			Kinds: []string{"ftp.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
+			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 10, Quorum: 1},
+			Federation: Condition{Timespan: time.Hour, AtLeast: 20, Quorum: 2},
+		},
+		{
 			Name: "ids-alert-burst", Title: "Many IDS alerts about one source", Type: ValueSum,
 			Kinds: []string{"ids.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
 			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 20, Quorum: 1},

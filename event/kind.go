@@ -25,6 +25,14 @@ const (
 	IDSInfo   Kind = "ids.alert.info"   // priority 4 and lower
 
 	ScanPort Kind = "scan.port" // an IDS saw a port scan or sweep
+
+	HTTPScan        Kind = "http.scan"         // a request for a program or file that is looked for in order to attack it, and is not here
+	HTTPExploit     Kind = "http.exploit"      // a request that exploits a known weakness, or tries a class of them
+	HTTPLoginFailed Kind = "http.login.failed" // a password was refused by the server or by a login form
+	HTTPRefused     Kind = "http.refused"      // the server's configuration or an authorisation keeps the request out
+	HTTPMalformed   Kind = "http.malformed"    // no HTTP: another protocol, or a scanner's greeting
+
+	FTPLoginFailed Kind = "ftp.login.failed" // a login to a file server was refused
 )
 
 // Kinds returns the list.
@@ -33,6 +41,7 @@ func Kinds() []Kind {
 		SSHLoginFailed, SSHPAMFailed, SSHUserInvalid, SSHUserRefused, SSHTriesExceeded, SSHPenalty,
 		SSHPreauthClosed, SSHPreauthTimeout, SSHProtocol, SSHLoginAccepted,
 		IDSHigh, IDSMedium, IDSLow, IDSInfo, ScanPort,
+		HTTPScan, HTTPExploit, HTTPLoginFailed, HTTPRefused, HTTPMalformed, FTPLoginFailed,
 	}
 }
 
@@ -40,13 +49,13 @@ func Kinds() []Kind {
 // override. The kinds that prove intent most weigh most; an unknown kind has none.
 func (k Kind) Severity() int {
 	switch k {
-	case SSHTriesExceeded, IDSHigh:
+	case SSHTriesExceeded, IDSHigh, HTTPExploit:
 		return 5
 	case SSHUserInvalid, SSHUserRefused, SSHPenalty, IDSMedium:
 		return 3
-	case SSHLoginFailed, SSHPreauthTimeout, SSHProtocol, ScanPort:
+	case SSHLoginFailed, SSHPreauthTimeout, SSHProtocol, ScanPort, HTTPScan, HTTPLoginFailed, FTPLoginFailed:
 		return 2
-	case SSHPreauthClosed, IDSLow:
+	case SSHPreauthClosed, IDSLow, HTTPRefused, HTTPMalformed:
 		return 1
 	case SSHLoginAccepted:
 		return -5

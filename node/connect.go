@@ -152,7 +152,7 @@ func (n *Node) connect(ctx context.Context) {
 	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
 		open: n.federation == nil, counters: &n.counters, refusals: rarely(), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce}, hear: n.heard.note, doubt: func(time.Time) string { return "" },
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
-	n.broadcast = broadcast.New(caster{n.overlay}, broadcast.Config{Receive: n.receive, About: about, Keep: n.rules.Longest()})
+	n.broadcast = broadcast.New(caster{n.overlay}, broadcast.Config{Receive: n.receive, About: n.actor.about, Keep: n.rules.Longest()})
 	if n.federation != nil {
 		n.connectRegistrar()
 	}

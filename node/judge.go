@@ -273,10 +273,13 @@ func (j *judge) find(now time.Time, key event.Key, news func(correlate.Verdict) 
 			return true
 		})
 		j.mu.Unlock()
-		honest := true
+		honest, stands := true, map[string]bool{}
 		for _, f := range findings {
 			for _, t := range f.Evidence {
-				honest = j.stands(now, key, t) && honest
+				if _, settled := stands[t.Member]; !settled { // by another finding
+					stands[t.Member] = j.stands(now, key, t)
+				}
+				honest = honest && stands[t.Member]
 			}
 		}
 		if honest {

@@ -35,7 +35,7 @@ func TestCollectorRaisesWhenTheQuorumIsMet(t *testing.T) {
 		{b, 1, 1, 2}, // an old version
 	}
 	for i, s := range steps {
-		if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
+		if err := p.judge.receive(t.Context(), s.by.Member(), hash, encode(t, seal(t, s.by, failures(s.by, s.version, s.count, last)))); err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
 		if p.alerts() != s.alerts {
@@ -82,7 +82,7 @@ func TestCollectorRefuses(t *testing.T) {
 		t.Errorf("%d keys gathered from what was refused", keys)
 	}
 	for _, n := range []uint32{1, 2} {
-		err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, seal(t, a, failures(a, 7, n, last))))
+		err := p.judge.receive(t.Context(), a.Member(), hash, encode(t, seal(t, a, failures(a, 7, n, last))))
 		if n == 2 && (!errors.Is(err, errEvidence) || p.accused != 1) {
 			t.Errorf("a contradiction: %v, accused %d times", err, p.accused)
 		}
@@ -103,7 +103,7 @@ func TestReplicaWaitsForThoseNearer(t *testing.T) {
 				hash := hashOf(p.Open, attackerKey)
 				sealed := []event.Sealed{seal(t, a, failures(a, 1, 4, last)), seal(t, b, failures(b, 1, 4, last))}
 				for _, s := range sealed {
-					if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, s)); err != nil {
+					if err := p.judge.receive(t.Context(), s.Signer, hash, encode(t, s)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -140,7 +140,7 @@ func TestCollectorsRepeatWhatOthersToldFirst(t *testing.T) {
 				p.receive(t.Context(), "hostile", alert)
 			}
 			for _, s := range sealed {
-				if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, s)); err != nil {
+				if err := p.judge.receive(t.Context(), s.Signer, hash, encode(t, s)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -162,7 +162,7 @@ func TestVerdictIsWeighedOnce(t *testing.T) {
 	hash := hashOf(p.Open, attackerKey)
 	raised := func(want uint64, by *federation.Open, version uint64, n uint32, last time.Time) {
 		t.Helper()
-		if err := p.judge.receive(t.Context(), "forwarder", hash, encode(t, seal(t, by, failures(by, version, n, last)))); err != nil {
+		if err := p.judge.receive(t.Context(), by.Member(), hash, encode(t, seal(t, by, failures(by, version, n, last)))); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.counters.alertsRaised.Load(); got != want {

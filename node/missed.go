@@ -20,11 +20,12 @@ func (c caster) Ask(ctx context.Context, to peer.ID, question []byte) ([]byte, e
 	return c.Overlay.Ask(ctx, to, append([]byte{missedQuestion}, question...))
 }
 
-// about says which alert a payload is, and how new its evidence: of two on one attack
-// in one episode, what rests on newer evidence is the better one. Documents of the
-// federation are not kept: each member holds all of them, and is asked for them by
-// itself.
-func about(payload []byte) (broadcast.About, bool) {
+// about says which alert a payload is, and how much it says: of two on one attack in
+// one episode the one with the newer evidence is better, and in one second the one that
+// names more offenders, then the one with the higher score. It matters for as long as
+// verify would take it. Documents of the federation are not kept: each member holds all
+// of them, and is asked for them by itself.
+func (a *actor) about(payload []byte) (broadcast.About, bool) {
 	if payload[0] != alertPayload {
 		return broadcast.About{}, false
 	}
@@ -32,19 +33,13 @@ func about(payload []byte) (broadcast.About, bool) {
 	if err != nil {
 		return broadcast.About{}, false
 	}
-	var newest time.Time
-	for _, sealed := range alert.Evidence {
-		report, err := event.DecodeReport(sealed.Body)
-		if err != nil {
-			return broadcast.About{}, false
-		}
-		for _, t := range report.Tallies {
-			if last := t.LastTime(); last.After(newest) {
-				newest = last
-			}
-		}
+	verdict, err := a.conclude(alert, time.Now())
+	if err != nil {
+		return broadcast.About{}, false
 	}
-	return broadcast.About{Topic: alert.ID(), Rank: newest.Unix()}, true
+	const most = 1<<12 - 1
+	rank := verdict.Last.Unix()<<24 | int64(min(len(verdict.Offenders), most))<<12 | int64(min(verdict.Score, most))
+	return broadcast.About{Topic: alert.ID(), Rank: rank, Until: verdict.Agreed.Add(verdict.Rule.Federation.Timespan)}, true
 }
 
 // recallSpread gives the broadcast what an earlier run has accepted, so that it is not

@@ -280,3 +280,43 @@ func TestReportsWaitForRoom(t *testing.T) {
 		t.Errorf("asked %d times, %d wait", asked, len(o.later))
 	}
 }
+
+// A store that takes nothing stops no reports for long, and no number is used twice.
+func TestVersionsOutlastAFullDisk(t *testing.T) {
+	full, reserved := false, uint64(0)
+	v := versions{reserve: func(n uint64) (uint64, error) {
+		if full {
+			return 0, errors.New("full")
+		}
+		reserved += n
+		return reserved - n, nil
+	}}
+	last := -1
+	next := func() error {
+		n, err := v.next()
+		if err == nil && int(n) <= last {
+			t.Fatalf("%d after %d", n, last)
+		}
+		if err == nil {
+			last = int(n)
+		}
+		return err
+	}
+	for range versionsAhead * 3 / 4 { // the first are renewed before they end
+		if err := next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full = true
+	made := 0
+	for next() == nil {
+		made++
+	}
+	if made < versionsAhead/2 {
+		t.Errorf("%d reports on a full disk, want %d", made, versionsAhead/2)
+	}
+	full = false
+	if err := next(); err != nil || reserved < uint64(last) {
+		t.Errorf("%d is used, and %d were reserved (%v)", last, reserved, err)
+	}
+}

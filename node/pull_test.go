@@ -77,7 +77,7 @@ func TestPullOfTheSame(t *testing.T) {
 	var other *registrar
 	r, documents := newRegistrar(t, neighbour(func(request []byte) ([]byte, error) {
 		asked++
-		answer, err := other.answer(t.Context(), "asker", request[1:]) // less its kind
+		answer, err := other.answer(t.Context(), "asker", request[1:]) // after its kind
 		if err != nil {
 			return nil, err
 		}

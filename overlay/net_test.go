@@ -14,15 +14,17 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
 )
 
 // testNet is a network of whole nodes in memory. Tests run it in virtual time.
 type testNet struct {
-	t     testing.TB
-	mn    mocknet.Mocknet
-	nodes []*testNode
+	t       testing.TB
+	mn      mocknet.Mocknet
+	nodes   []*testNode
+	severed []network.Conn
 }
 
 type testNode struct {
@@ -213,6 +215,10 @@ func (tn *testNet) settleAt(want int) {
 
 // kill makes a node unreachable, as a crash of its host does.
 func (tn *testNet) kill(n *testNode) {
+	for _, other := range tn.nodes {
+		tn.severed = append(tn.severed, other.host.Network().ConnsToPeer(n.ID())...)
+	}
+	tn.severed = append(tn.severed, n.host.Network().Conns()...)
 	for _, other := range tn.mn.Peers() {
 		tn.mn.UnlinkPeers(n.ID(), other)
 		tn.mn.DisconnectPeers(n.ID(), other)
@@ -228,6 +234,13 @@ func (tn *testNet) close() {
 		}
 	}
 	tn.mn.Close()
+	// The network in memory lets streams be opened on a connection that is being
+	// severed, and forgets their other ends.
+	for _, c := range tn.severed {
+		for _, stream := range c.GetStreams() {
+			stream.Reset()
+		}
+	}
 }
 
 // nearest is the truth about the collectors of a key.

@@ -217,10 +217,10 @@ func (o *Overlay) start(c Config) (err error) {
 		o.seeds = append(o.seeds, &seed{info: info, remembered: true})
 	}
 	o.spawn(o.bootstrap)
+	o.spawn(o.refresh)
 	if o.leaf {
 		o.spawn(o.hang)
 	}
-	o.spawn(o.refresh)
 	return nil
 }
 

@@ -37,6 +37,9 @@ func FuzzSnortFast(f *testing.F) { fuzzFormat(f, "snort-fast") }
 func FuzzSnortFull(f *testing.F) { fuzzFormat(f, "snort-full") }
 func FuzzSnortJSON(f *testing.F) { fuzzFormat(f, "snort3-json") }
 func FuzzSuricata(f *testing.F)  { fuzzFormat(f, "suricata") }
+func FuzzWebAccess(f *testing.F) { fuzzFormat(f, "web-access") }
+func FuzzWebError(f *testing.F)  { fuzzFormat(f, "web-error") }
+func FuzzVsftpd(f *testing.F)    { fuzzFormat(f, "vsftpd") }
 
 // FuzzSSHMessage has the fuzzer write sshd's message and nothing else, where the
 // parser does most of its work.

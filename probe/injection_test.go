@@ -1,7 +1,10 @@
 package probe
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -134,4 +137,32 @@ func TestInjection(t *testing.T) {
 		t.Errorf("only %d of %d lines were evidence: are these sshd's messages?", blamed, cases)
 	}
 	t.Logf("%d lines, %d of them evidence against the attacker, none against %s", cases, blamed, victim)
+}
+
+// TestNamesBlameNobody looks into the recorded logs of real servers, in which clients
+// named themselves so that 203.0.113.99 would be blamed.
+func TestNamesBlameNobody(t *testing.T) {
+	named := 0
+	for _, format := range []string{"web-access", "web-error", "vsftpd"} {
+		f, err := Lookup(format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs, _ := filepath.Glob(filepath.Join("testdata", format, "*.log"))
+		for _, path := range logs {
+			log, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			named += bytes.Count(log, []byte("203.0.113.99"))
+			for _, r := range parseAll(t, f, testClock, path, log) {
+				if r.Source.Addr.String() == "203.0.113.99" {
+					t.Errorf("%s:%d blames the innocent", path, r.Line)
+				}
+			}
+		}
+	}
+	if named < 8 {
+		t.Errorf("the logs name the innocent %d times: this test shows nothing", named)
+	}
 }

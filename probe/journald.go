@@ -16,7 +16,7 @@ func journaldFormat() Format {
 		Aliases: []string{"journal", "journald-json"},
 		About:   "OpenSSH's entries in the systemd journal, as journalctl -o json prints them",
 		New:     func(Clock) Parser { return &journaldParser{} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			return bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"__REALTIME_TIMESTAMP"`))
 		}),
 	}

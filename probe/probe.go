@@ -1,5 +1,5 @@
-// Package probe turns what sensors write into events: the log lines of sshd and
-// the alerts of Snort and Suricata. A format is one file here and one entry in
+// Package probe turns what sensors write into events: the log lines of sshd, of web and
+// file servers, and the alerts of Snort and Suricata. A format is one file here and one entry in
 // Builtin.
 //
 // Everything read here is hostile: user names, protocol banners and rule texts
@@ -49,12 +49,13 @@ type Format struct {
 	Aliases []string
 	About   string // one line for people
 	New     func(Clock) Parser
-	// Recognise tells whether a source is of this format from its beginning
-	// (up to 64 KiB; the last line may be cut off).
-	Recognise func(sample []byte) bool
+	// Recognise counts the lines of this format in a source's beginning (up to 64
+	// KiB; the last line may be cut off).
+	Recognise func(sample []byte) int
 }
 
-// Builtin lists the formats that come with Komondor.
+// Builtin lists the formats that come with Komondor, the general before the special:
+// where a sample is as much of the one as of the other, it is of the latter.
 func Builtin() []Format {
 	return []Format{
 		sshdFormat(),
@@ -63,6 +64,9 @@ func Builtin() []Format {
 		snortJSONFormat(),
 		snortFastFormat(),
 		snortFullFormat(),
+		webAccessFormat(),
+		webErrorFormat(),
+		vsftpdFormat(),
 	}
 }
 
@@ -80,14 +84,19 @@ func Lookup(name string) (Format, error) {
 	return Format{}, fmt.Errorf("unknown log format %q: want one of %s", name, strings.Join(names, ", "))
 }
 
-// Detect finds the format of a source from its beginning.
+// Detect finds the format of a source from its beginning: that of most of its lines.
 func Detect(sample []byte) (Format, error) {
 	var names []string
+	var found Format
+	most := 0
 	for _, f := range Builtin() {
-		if f.Recognise(sample) {
-			return f, nil
+		if n := f.Recognise(sample); n > 0 && n >= most {
+			found, most = f, n
 		}
 		names = append(names, f.Name)
+	}
+	if most > 0 {
+		return found, nil
 	}
 	if len(bytes.TrimSpace(sample)) == 0 {
 		return Format{}, fmt.Errorf("cannot detect the format of an empty log: name it with --format (%s)", strings.Join(names, ", "))
@@ -95,14 +104,14 @@ func Detect(sample []byte) (Format, error) {
 	return Format{}, fmt.Errorf("the log begins with %s, which is none of %s: name its format with --format", beginning(sample), strings.Join(names, ", "))
 }
 
-// anyLine recognises a sample by one of its lines.
-func anyLine(is func(line []byte) bool) func(sample []byte) bool {
-	return func(sample []byte) bool {
+// eachLine recognises a sample by its lines.
+func eachLine(is func(line []byte) bool) func(sample []byte) int {
+	return func(sample []byte) (n int) {
 		for line := range bytes.Lines(sample) {
 			if is(bytes.TrimRight(line, "\r\n")) {
-				return true
+				n++
 			}
 		}
-		return false
+		return n
 	}
 }

@@ -13,7 +13,7 @@ func snortFastFormat() Format {
 		Aliases: []string{"snort2-fast", "snort3-fast", "snort-alert-fast", "suricata-fast", "alert_fast", "fast.log"},
 		About:   "alerts on one line: alert_fast of Snort 2 and 3, fast.log of Suricata",
 		New:     func(c Clock) Parser { return &snortFastParser{clock: c} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			_, ok, err := (&snortFastParser{}).read(line)
 			return ok && err == nil
 		}),

@@ -13,7 +13,7 @@ func snortFullFormat() Format {
 		Aliases: []string{"snort2-full", "snort3-full", "alert_full"},
 		About:   "alerts of several lines: alert_full of Snort 2 and 3",
 		New:     func(c Clock) Parser { return &snortFullParser{clock: c} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			title, ok := fullTitle(line)
 			_, good := (&idsAlert{}).title(title)
 			return ok && good

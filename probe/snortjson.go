@@ -15,7 +15,7 @@ func snortJSONFormat() Format {
 		Aliases: []string{"snort-json", "alert_json"},
 		About:   "alerts of Snort 3 as JSON: alert_json, with any selection of fields",
 		New:     func(c Clock) Parser { return &snortJSONParser{clock: c} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			return bytes.HasPrefix(line, []byte("{")) && isSnortJSON(line)
 		}),
 	}

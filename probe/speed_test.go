@@ -33,7 +33,14 @@ func TestNoAllocations(t *testing.T) {
 		"snort-fast":  {"", "Commencing packet processing", "08/28-12:09:08.000000  [**] [112:1:1] (spp_arpspoof) Unicast ARP request [**] [Priority: 3] {ARP}"},
 		"snort-full":  {"", "TCP TTL:56 TOS:0x0 ID:11232 IpLen:20 DgmLen:44", "******S* Seq: 0x25137CDA  Ack: 0x0  Win: 0x400  TcpLen: 24"},
 		"snort3-json": {"", `{ "timestamp" : "08/28-12:09:03.123456", "pkt_num" : 10 }`},
-		"suricata":    {"", `{"timestamp":"2026-11-22T05:00:09.000000+0000","event_type":"flow","src_ip":"203.0.113.9"}`},
+		"web-access": {
+			"", `198.51.100.30 - - [25/Nov/2026:17:24:46 +0000] "GET /tea/index.html?q=cake HTTP/1.1" 200 612 "-" "Mozilla/5.0"`,
+			`198.51.100.30 - - [25/Nov/2026:17:24:46 +0000] "GET /favicon.ico HTTP/1.1" 404 153 "-" "Mozilla/5.0"`,
+			`198.51.100.30 - - [25/Nov/2026:17:24:46 +0000] "GET /?q=tea%20%26%20cake HTTP/1.1" 200 5 "-" "Mozilla/5.0"`,
+		},
+		"web-error": {"", `2026/11/25 17:24:36 [error] 1#1: *2 open() "/var/www/favicon.ico" failed (2: No such file or directory), client: 198.51.100.30, server: , request: "GET / HTTP/1.1"`},
+		"vsftpd":    {"", `Wed Nov 25 17:24:49 2026 [pid 31367] CONNECT: Client "198.51.100.30"`},
+		"suricata":  {"", `{"timestamp":"2026-11-22T05:00:09.000000+0000","event_type":"flow","src_ip":"203.0.113.9"}`},
 	} {
 		f, err := Lookup(format)
 		if err != nil {
@@ -117,6 +124,22 @@ func mix(format string, n int) []byte {
 		case "snort3-json":
 			fmt.Fprintf(&b, `{ "timestamp" : "%s", "pkt_num" : %d, "proto" : "TCP", "pkt_gen" : "raw", "pkt_len" : 60, "dir" : "C2S", "src_ap" : "%s:%d", "dst_ap" : "198.51.100.2:22", "rule" : "1:%d:1", "action" : "allow" }`+"\n",
 				at.Format("01/02-15:04:05.000000"), i, ip, port, 1000+r.IntN(999))
+		case "web-access": // most requests are honest
+			request, status := "GET /tea/index.html?q=cake", 200
+			if r.IntN(5) == 0 {
+				request, status = "GET /phpMyAdmin/index.php", 404
+			}
+			fmt.Fprintf(&b, "%s - - [%s] \"%s HTTP/1.1\" %d %d \"-\" \"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\"\n",
+				ip, at.Format("02/Jan/2006:15:04:05 -0700"), request, status, r.IntN(9000))
+		case "web-error":
+			fmt.Fprintf(&b, "[%s] [auth_basic:error] [pid %d:tid 7] [client %s:%d] AH01617: user alice: authentication failure for \"/private/\": Password Mismatch\n",
+				at.Format("Mon Jan 02 15:04:05.000000 2006"), 1000+r.IntN(9000), ip, port)
+		case "vsftpd":
+			what := `CONNECT`
+			if r.IntN(2) == 0 {
+				what = `[root] FAIL LOGIN`
+			}
+			fmt.Fprintf(&b, "%s [pid %d] %s: Client \"%s\"\n", at.Format("Mon Jan _2 15:04:05 2006"), 1000+r.IntN(9000), what, ip)
 		case "suricata": // most records of an eve.json are not alerts
 			if r.IntN(10) > 0 {
 				fmt.Fprintf(&b, `{"timestamp":"%s","flow_id":%d,"in_iface":"eth0","event_type":"flow","src_ip":"%s","src_port":%d,"dest_ip":"198.51.100.2","dest_port":443,"proto":"TCP","app_proto":"tls","flow":{"pkts_toserver":9,"pkts_toclient":8,"bytes_toserver":1200,"bytes_toclient":5400,"state":"closed","reason":"timeout","alerted":false}}`+"\n",

@@ -12,7 +12,7 @@ func sshdFormat() Format {
 		Aliases: []string{"syslog", "sshd-syslog", "auth"},
 		About:   "OpenSSH's lines in a syslog file: auth.log, secure, messages (RFC 3164, RFC 3339 timestamps, RFC 5424)",
 		New:     func(c Clock) Parser { return &sshdParser{clock: syslogClock{Clock: c}} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			var h syslogHeader
 			if !h.split(line) {
 				return false

@@ -15,7 +15,7 @@ func suricataFormat() Format {
 		Aliases: []string{"eve", "suricata-eve", "eve.json"},
 		About:   "Suricata's eve.json; of its records, the alerts",
 		New:     func(c Clock) Parser { return &suricataParser{clock: c} },
-		Recognise: anyLine(func(line []byte) bool {
+		Recognise: eachLine(func(line []byte) bool {
 			return bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"event_type":`))
 		}),
 	}

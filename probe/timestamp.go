@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -87,17 +88,15 @@ func seconds(b []byte) (d time.Duration, rest []byte, ok bool) {
 
 // traditional reads "Jan _2 15:04:05" of RFC 3164; the day may be unpadded.
 func (c Clock) traditional(b []byte) (time.Time, error) {
-	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 	var w wallClock
 	if len(b) < 14 {
 		return time.Time{}, errTimestamp
 	}
-	i := bytes.Index([]byte(months), b[:3])
 	day, ok := number(bytes.TrimLeft(b[4:len(b)-9], " "))
-	if i < 0 || i%3 != 0 || !ok {
+	if !ok {
 		return time.Time{}, errTimestamp
 	}
-	w.month, w.day = i/3+1, day
+	w.month, w.day = monthOf(b[:3]), day
 	if rest, ok := w.clockTime(b[len(b)-8:]); !ok || len(rest) > 0 {
 		return time.Time{}, errTimestamp
 	}
@@ -106,6 +105,16 @@ func (c Clock) traditional(b []byte) (time.Time, error) {
 		return time.Time{}, errTimestamp
 	}
 	return t, nil
+}
+
+// monthOf reads "Jan" and so on as 1 to 12; 0, which exists in no year, is none.
+func monthOf(name []byte) int {
+	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	i := strings.Index(months, string(name))
+	if i < 0 || i%3 != 0 {
+		return 0
+	}
+	return i/3 + 1
 }
 
 // iso reads "2006-01-02T15:04:05" with decimals and a zone ("Z", "+01:00",

@@ -243,11 +243,19 @@ func TestTruthFail2ban(t *testing.T) {
 			} `json:"other"`
 		} `json:"entries"`
 	}
-	truth(t, []string{"fail2ban/ssh/sshd-*.log"}, func(r *report, log, want []byte) {
+	files := []string{"fail2ban/ssh/sshd-*.log", "fail2ban/web/apache-*.log", "fail2ban/web/nginx-*.log", "fail2ban/ftp/vsftpd.log"}
+	truth(t, files, func(r *report, log, want []byte) {
 		w := decode[annotated](r.t, want)
 		format := "sshd"
-		if strings.Contains(r.file, "journal") {
+		switch {
+		case strings.Contains(r.file, "journal"):
 			format, log = "journald", journalOf(log)
+		case strings.Contains(r.file, "nginx-bad-request"):
+			format = "web-access"
+		case strings.Contains(r.file, "/web/"):
+			format = "web-error"
+		case strings.Contains(r.file, "/ftp/"):
+			format = "vsftpd"
 		}
 		got := evidence(r.events(format, log))
 		for _, e := range w.Entries {
@@ -405,5 +413,53 @@ func TestTruthJournald(t *testing.T) {
 		events := r.events("journald", log)
 		r.differ("failed", perSource(events, linesOf(event.SSHLoginFailed)), w.Failed)
 		r.differ("invalid user", perSource(events, linesOf(event.SSHUserInvalid)), w.Invalid)
+	})
+}
+
+// TestTruthWeb compares the phpMyAdmin scan of the laboratory, and a real log in which
+// there is none, with counts by jq and grep.
+func TestTruthWeb(t *testing.T) {
+	type counts struct {
+		Lines      int `json:"clf_lines"`
+		PHPMyAdmin struct {
+			PerClient map[string]int `json:"per_client"`
+		} `json:"phpmyadmin_like_requests"`
+	}
+	truth(t, []string{"lab/probe*/nginx-access.log", "web/elastic-apache_logs.log"}, func(r *report, log, want []byte) {
+		w := decode[counts](r.t, want)
+		format, err := Detect(log[:min(len(log), 64<<10)])
+		if err != nil || format.Name != "web-access" {
+			r.t.Errorf("Detect gives %q, %v", format.Name, err)
+		}
+		r.differ("lines", format.Recognise(log), w.Lines)
+		got := perSource(r.events("web-access", log), func(ev event.Event) int {
+			if ev.Vulnerability == "phpmyadmin" {
+				return 1
+			}
+			return 0
+		})
+		for client := range w.PHPMyAdmin.PerClient {
+			r.differ("phpMyAdmin "+client, got[client], w.PHPMyAdmin.PerClient[client])
+		}
+		for client := range got {
+			if w.PHPMyAdmin.PerClient[client] == 0 {
+				r.differ("phpMyAdmin "+client, got[client], 0)
+			}
+		}
+	})
+}
+
+// TestTruthFTP compares refused logins for each client with the laboratory's plan.
+func TestTruthFTP(t *testing.T) {
+	type counts struct {
+		Failed map[string]int `json:"fail_login_per_client"`
+	}
+	truth(t, []string{"lab/probe*/vsftpd.log"}, func(r *report, log, want []byte) {
+		w := decode[counts](r.t, want)
+		got := perSource(r.events("vsftpd", log), linesOf(event.FTPLoginFailed))
+		r.differ("clients", len(got), len(w.Failed))
+		for client, n := range w.Failed {
+			r.differ("refused "+client, got[client], n)
+		}
 	})
 }

@@ -386,4 +386,42 @@ var truthDifferences = []truthDifference{
 			"source 0.0.0.0: 0 0, not 1 1",
 		},
 	},
+	{
+		reason: "a request that the server's configuration keeps out is evidence, if weak, whatever module says so and whatever referer follows",
+		files:  []string{"fail2ban/web/apache-auth.log"},
+		items:  []string{"line 39: 192.0.2.1, not "},
+	},
+	{
+		reason: "mail, mail_this_entry, pmapper and mails are no names of programs with a past, but what anybody's link may be named; the names on our list are compared whole",
+		files:  []string{"fail2ban/web/apache-botsearch.log"},
+		items: []string{
+			"line 5: , not 115.249.248.145", "line 7: , not 46.23.77.174", "line 8: , not 46.23.77.174",
+			"line 9: , not 46.23.77.174", "line 15: , not 183.60.244.49",
+		},
+	},
+	{
+		reason: "kept out by the server's configuration: evidence, if weak",
+		files:  []string{"fail2ban/web/apache-botsearch.log"},
+		items:  []string{"line 19: 122.49.201.178, not "},
+	},
+	{
+		reason: "a missing home directory is a mistyped address",
+		files:  []string{"fail2ban/web/apache-nohome.log"},
+		items:  []string{"line 1: , not 1.2.3.4", "line 2: , not 192.0.2.12"},
+	},
+	{
+		reason: "an empty request is a browser that opened a connection ahead and did not use it",
+		files:  []string{"fail2ban/web/nginx-bad-request.log"},
+		items:  []string{"line 1: , not 12.34.56.78", "line 2: , not 12.34.56.78"},
+	},
+	{
+		reason: "two clients are named in the line, and a user can name himself like that",
+		files:  []string{"fail2ban/web/nginx-http-auth.log"},
+		items:  []string{"line 6: , not 192.0.2.2"},
+	},
+	{
+		reason: "there is no timestamp before the host: no syslog file looks like that",
+		files:  []string{"fail2ban/web/nginx-http-auth.log"},
+		items:  []string{"line 8: , not 192.0.2.3", "line 9: , not 192.0.2.120"},
+	},
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# faults.sh runs the long forms of what hostile members and strangers may do, one package after the other, and prints
-# a table of the figures. It fails when a test does; what the tests say else is shown then.
+# faults.sh runs the long forms of what hostile members and strangers may do, and of what befalls disks, power and
+# clocks, one package after the other, and prints a table of the figures. It fails when a test does; what the tests say else is shown then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,10 @@ run() { go test -v -count 1 -timeout 1h "$@" >>"$log" 2>&1 || failed=1; }
 run ./block -run '^TestHostileProposals$' -proposals 1000000
 run ./overlay -run '^(TestFloodStarvesNobody|TestSiege)$' -attempts 10000
 run ./testnet/virtual -run '^Test(Slander|HostileCollectors|Replays|Malformed|Spoofed|Flood|Privacy)$' -faults
+run ./store -run '^Test(Kill|PowerCut|NoSyncIsCaught|FailingDisk)$' -kills 1000 -cuts 300
+run ./testnet -run '^Test(DiskFails|NoDescriptors|PowerCutWhileFounding)$' -faults
+run ./testnet/virtual -run '^TestClocks$' -faults
+run ./block -run '^TestClockIsSet$'
 
 printf '| fault | target | measured |\n| --- | --- | --- |\n'
 sed -n 's/^.*: fault | \(.*\)$/| \1 |/p' "$log"

@@ -25,7 +25,7 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
-var kills = flag.Int("kills", 10, "how often TestKill kills the writer")
+var kills = flag.Int("kills", 50, "how often TestKill kills the writer")
 
 // The child that gets killed is told by the environment: where its store is, a
 // seed for what it writes, whether it is the mutant that does not wait for the

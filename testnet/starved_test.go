@@ -19,7 +19,19 @@ import (
 	"github.com/komondor/komondor/store/powercut"
 )
 
-var seed = flag.Uint64("seed", 0, "of the power cuts, to see a failure again; 0: another one each time")
+var (
+	faults = flag.Bool("faults", false, "run the faults in their long forms: make faults")
+	seed   = flag.Uint64("seed", 0, "of the power cuts, to see a failure again; 0: another one each time")
+)
+
+// anySeed is the seed that was asked for, or another one.
+func anySeed(t *testing.T) (chosen uint64) {
+	defer func() { t.Logf("-seed %d", chosen) }()
+	if *seed != 0 {
+		return *seed
+	}
+	return rand.Uint64N(1_000_000) + 1
+}
 
 // figure reports what a fault did, as a row of the table that make faults shows.
 // What takes time is shown and not judged: see await for that.
@@ -56,11 +68,7 @@ func TestDiskFails(t *testing.T) {
 }
 
 func diskFails(t *testing.T, name string, failure func(powercut.Op) syscall.Errno) {
-	chosen := *seed
-	if chosen == 0 {
-		chosen = rand.Uint64N(1_000_000) + 1
-	}
-	t.Logf("-seed %d", chosen)
+	chosen := anySeed(t)
 	dir := t.TempDir()
 	data := filepath.Join(dir, "node1", "data")
 	disk := mountAt(t, data, t.TempDir(), chosen)

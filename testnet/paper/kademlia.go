@@ -2,10 +2,13 @@ package paper
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sort"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // Kademlia is an overlay at rest (Maymounkov and Mazières 2002): each bucket of
@@ -61,23 +64,44 @@ func (o *Kademlia) nearest(node int, key uint64) []int32 {
 }
 
 // Lookup asks node after node for those nearer to a key, always the nearest that
-// is known, until the sure nearest have answered themselves. It returns the
-// nearest nodes and how many were asked. The node that looks up asks itself for
-// nothing.
-func (o *Kademlia) Lookup(from int, key uint64, sure int) (nearest []int32, requests int) {
+// is known, until the nearest has answered itself. It returns that one and how
+// many were asked. The node that looks up asks itself for nothing.
+func (o *Kademlia) Lookup(from int, key uint64) (nearest int32, requests int) {
 	answered := map[int32]bool{int32(from): true}
-	nearest = o.nearest(from, key)
-	for {
-		i := slices.IndexFunc(nearest[:min(sure, len(nearest))], func(n int32) bool { return !answered[n] })
-		if i < 0 {
-			return nearest, requests
-		}
-		asked := nearest[i]
-		answered[asked] = true
+	nearest = o.nearest(from, key)[0]
+	for !answered[nearest] {
+		answered[nearest] = true
 		requests++
-		nearest = append(nearest, o.nearest(int(asked), key)...)
-		slices.SortFunc(nearest, func(a, b int32) int { return cmp.Compare(o.places[a]^key, o.places[b]^key) })
-		nearest = slices.Compact(nearest)
-		nearest = nearest[:min(max(o.k, sure), len(nearest))]
+		nearest = o.nearest(int(nearest), key)[0]
 	}
+	return nearest, requests
+}
+
+// Collectors is the product's lookup of a key's r collectors in the same tables.
+// It decides by the product's own lines whom to ask and when it is over.
+func (o *Kademlia) Collectors(from int, key uint64, r int) (collectors []int32, requests int) {
+	q := kademlia.NewQuery(func(n int32) kademlia.Place { return placeOf(o.places[n]) },
+		func(n int32) (kademlia.Member[int32], bool) {
+			return kademlia.Member[int32]{ID: n, Collects: true}, true
+		})
+	q.Start(placeOf(key), int32(from), r)
+	for _, n := range o.nearest(from, key) {
+		q.Add(n)
+	}
+	for {
+		step, asked := q.Next(false)
+		if step == kademlia.Over {
+			return q.Collectors(), q.Requests()
+		}
+		for _, n := range o.nearest(int(asked), key) {
+			q.Add(n)
+		}
+		q.Answered(asked)
+	}
+}
+
+// placeOf is a place of 64 bits in the product's key space.
+func placeOf(place uint64) (at kademlia.Place) {
+	binary.BigEndian.PutUint64(at[:], place)
+	return at
 }

@@ -20,9 +20,12 @@ func TestKademliaFindsTheNearest(t *testing.T) {
 				want[i] = int32(i)
 			}
 			slices.SortFunc(want, func(a, b int32) int { return cmp.Compare(o.places[a]^key, o.places[b]^key) })
-			got, requests := o.Lookup(from, key, 2)
-			if r := min(5, n); !slices.Equal(got[:r], want[:r]) {
+			got, requests := o.Collectors(from, key, 5)
+			if !slices.Equal(got, want[:min(5, n)]) {
 				wrong++
+			}
+			if nearest, _ := o.Lookup(from, key); nearest != want[0] {
+				t.Errorf("%d nodes: a lookup ends at %d, want %d", n, nearest, want[0])
 			}
 			if n <= 20 && requests > 2 {
 				t.Errorf("%d nodes: %d requests where everybody knows everybody", n, requests)
@@ -41,7 +44,7 @@ func TestPathsAreHalfALogarithmWithBucketsOfOne(t *testing.T) {
 		o, sum := NewKademlia(n, 1, chance), 0
 		const lookups = 4000
 		for range lookups {
-			_, requests := o.Lookup(chance.IntN(n), chance.Uint64(), 1)
+			_, requests := o.Lookup(chance.IntN(n), chance.Uint64())
 			sum += requests
 		}
 		mean, want := float64(sum)/lookups, math.Log2(float64(n))/2

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -51,56 +51,50 @@ type Log struct {
 // need it are of 2014, and nothing here depends on it.
 var read = probe.Clock{Now: func() time.Time { return time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC) }, Zone: time.UTC}
 
-// Read parses the logs below folder. Unread says which of them no parser of ours
-// can read, and why.
+// Read parses the logs below folder. Unread names those that no parser of ours can
+// read.
 func (d Data) Read(ctx context.Context, folder string) (logs []Log, unread []string, err error) {
-	var paths []string
+	below := os.DirFS(folder)
+	var names []string
 	for _, glob := range d.globs {
-		found, err := filepath.Glob(filepath.Join(folder, glob))
+		found, err := fs.Glob(below, glob)
 		if err != nil {
 			return nil, nil, err
 		}
-		paths = append(paths, found...)
+		names = append(names, found...)
 	}
-	slices.Sort(paths)
-	for _, path := range paths {
-		name, err := filepath.Rel(folder, path)
-		if err != nil {
-			return nil, nil, err
+	slices.Sort(names)
+	for _, name := range names {
+		if strings.HasSuffix(name, ".truth.json") || strings.HasSuffix(name, ".plan.json") {
+			continue // what others know of the log beside it
 		}
-		if strings.HasSuffix(strings.TrimSuffix(name, ".json"), ".truth") || strings.HasSuffix(name, ".plan.json") {
-			continue // what others found in the log beside it
-		}
-		log, err := readFile(ctx, path, name)
+		log, err := readFile(ctx, below, name)
 		if errors.Is(err, errFormat) {
-			unread = append(unread, fmt.Sprintf("%s (%v)", name, err))
+			unread = append(unread, name)
 			continue
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("read %s below %s: %w", name, folder, err)
 		}
 		logs = append(logs, log)
 	}
 	return logs, unread, nil
 }
 
-func readFile(ctx context.Context, path, name string) (Log, error) {
-	file, err := os.Open(path)
+func readFile(ctx context.Context, below fs.FS, name string) (Log, error) {
+	file, err := below.Open(name)
 	if err != nil {
 		return Log{}, err
 	}
 	defer file.Close()
-	var text io.Reader = file
-	if strings.HasSuffix(path, ".gz") {
-		if text, err = gzip.NewReader(file); err != nil {
-			return Log{}, fmt.Errorf("read %s: %w", path, err)
-		}
+	if !strings.HasSuffix(name, ".gz") {
+		return Parse(ctx, name, file)
 	}
-	log, err := Parse(ctx, name, text)
-	if err != nil && !errors.Is(err, errFormat) {
-		err = fmt.Errorf("read %s: %w", path, err)
+	text, err := gzip.NewReader(file)
+	if err != nil {
+		return Log{}, err
 	}
-	return log, err
+	return Parse(ctx, name, text)
 }
 
 // errFormat says that no parser of ours reads a log.

@@ -149,7 +149,7 @@ func (p *page) read(ctx context.Context) ([]set, error) {
 		p.say("Without an event that our parsers read, or not below %s: %s.", p.Data, strings.Join(missing, ", "))
 	}
 	if len(unread) > 0 {
-		p.say("Not read: %s.", strings.Join(unread, ", "))
+		p.say("Of no format that probes read: %s.", strings.Join(unread, ", "))
 	}
 	return all, p.err
 }

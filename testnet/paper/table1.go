@@ -13,6 +13,7 @@ import (
 
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // replicas is how many collectors the product gives a key.
@@ -22,11 +23,6 @@ func replicas(nodes int) int {
 	}
 	return 5
 }
-
-const (
-	bucketSize = 20 // of today's Kademlia, and of the product
-	sure       = 2  // how many of the nearest have to answer the product's lookup
-)
 
 // Overlays are the same number of nodes connected in the ways that Table I
 // compares.
@@ -40,7 +36,7 @@ type Overlays struct {
 
 // NewOverlays connects n nodes, at least 1.
 func NewOverlays(n int, chance *rand.Rand) *Overlays {
-	return &Overlays{n, replicas(n), NewChord(n, chance), NewKademlia(n, 1, chance), NewKademlia(n, bucketSize, chance)}
+	return &Overlays{n, replicas(n), NewChord(n, chance), NewKademlia(n, 1, chance), NewKademlia(n, kademlia.K, chance)}
 }
 
 // Path is the cost of one key for one node, in messages; replies do not count.
@@ -58,14 +54,14 @@ type Path struct {
 // so the node is one of each.
 func (o *Overlays) Path(from int, key uint64) Path {
 	_, hops := o.chord.Route(from, key)
-	_, few := o.binary.Lookup(from, key, 1)
-	found, requests := o.kademlia.Lookup(from, key, 1)
-	collectors, asked := o.kademlia.Lookup(from, key, sure)
+	_, few := o.binary.Lookup(from, key)
+	found, requests := o.kademlia.Lookup(from, key)
+	collectors, asked := o.kademlia.Collectors(from, key, o.Replicas)
 	p := Path{Chord: float64(hops), Binary: float64(few), Kademlia: float64(requests), Lookup: float64(asked)}
-	if found[0] != int32(from) {
+	if found != int32(from) {
 		p.Store = 1
 	}
-	for i, c := range collectors[:min(o.Replicas, len(collectors))] {
+	for i, c := range collectors {
 		if c == int32(from) {
 			continue
 		}

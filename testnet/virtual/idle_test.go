@@ -17,7 +17,7 @@ const keepAlive = 2 * frameCost
 // all of them are there. Traffic is both what it sends and what it gets.
 func TestIdle(t *testing.T) {
 	n, warm, hour := 20, 30*time.Minute, time.Hour
-	if *large {
+	if *large || *faults {
 		n, warm, hour = 100, 150*time.Minute, 2*time.Hour
 	}
 	n = fit(n)
