@@ -166,6 +166,7 @@ func compare(t *testing.T, n, lookups, casts int) {
 	t.Logf("| nodes | | libp2p | same tables | model |")
 	row("contacts a node", float64(contacts[0])/float64(n), float64(contacts[0])/float64(n), float64(contacts[1])/float64(n))
 	row("requests a lookup", measured.requests/float64(lookups), onSame.requests/float64(lookups), onModel.requests/float64(lookups))
+	// What cannot be seen from outside is compared between the two simulations.
 	row("hops", onSame.hops/float64(lookups), onSame.hops/float64(lookups), onModel.hops/float64(lookups))
 	row("messages a node and broadcast", measured.messages/float64(casts), onSame.messages/float64(casts), onModel.messages/float64(casts))
 }
