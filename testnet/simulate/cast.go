@@ -6,12 +6,12 @@ import (
 	"github.com/komondor/komondor/broadcast/tree"
 )
 
-// Cast is what one broadcast came to.
+// Cast is what a broadcast came to, or the mean of several.
 type Cast struct {
 	Loss     float64 `json:"loss"`
 	Coverage float64 `json:"coverage"`        // share of the living that have it, without repair
 	Messages float64 `json:"messages_a_node"` // frames sent, lost ones included, for each living node
-	Depth    int     `json:"depth"`           // hops to the last
+	Depth    int     `json:"depth"`           // hops to the last, of the deepest
 	MeanHops float64 `json:"hops_mean"`
 }
 
@@ -71,11 +71,30 @@ func (net *Net) Broadcast(loss float64, replicas int, chance *rand.Rand) Cast {
 	return cast
 }
 
-// Broadcasts is one of each loss, as many at a time as there are cores.
+// enough is how many receivers the broadcasts of one loss have in all, at least, so
+// that small networks show more than one throw of the dice.
+const enough = 200_000
+
+// Broadcasts is the mean of some broadcasts of each loss, and the depth of the
+// deepest.
 func (net *Net) Broadcasts(losses []float64, replicas int, seed uint64) []Cast {
-	casts := make([]Cast, len(losses))
-	each(len(losses), func(i int) {
-		casts[i] = net.Broadcast(losses[i], replicas, rand.New(rand.NewPCG(seed^streamCasts<<32, uint64(i))))
+	rounds := max(1, min(100, enough/len(net.places)))
+	all := make([]Cast, len(losses)*rounds)
+	each(len(all), func(i int) {
+		all[i] = net.Broadcast(losses[i/rounds], replicas, rand.New(rand.NewPCG(seed^streamCasts<<32, uint64(i))))
 	})
+	casts := make([]Cast, len(losses))
+	for i, one := range all {
+		mean := &casts[i/rounds]
+		mean.Loss, mean.Depth = one.Loss, max(mean.Depth, one.Depth)
+		mean.Coverage += one.Coverage
+		mean.Messages += one.Messages
+		mean.MeanHops += one.MeanHops
+	}
+	for i := range casts {
+		casts[i].Coverage /= float64(rounds)
+		casts[i].Messages /= float64(rounds)
+		casts[i].MeanHops /= float64(rounds)
+	}
 	return casts
 }

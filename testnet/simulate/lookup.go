@@ -17,7 +17,8 @@ type Lookups struct {
 	P99      int     `json:"requests_p99"`
 	Max      int     `json:"requests_max"`
 	Hops     float64 `json:"hops_mean"`     // how far the collector farthest in the chain of answers was
-	Messages float64 `json:"messages_mean"` // a first event: the requests, and a report to each collector but oneself
+	Messages float64 `json:"messages_mean"` // a first event: the requests, and the reports, those to the dead included
+	Others   float64 `json:"others_mean"`   // collectors other than the source itself: messages a further report
 	Right    float64 `json:"right"`         // share that found exactly the r nearest living
 }
 
@@ -122,7 +123,8 @@ func (l *looker) far(n int32) int {
 
 // Look makes so many lookups of r collectors each.
 func (net *Net) Look(count, r int, seed uint64) Lookups {
-	requests, hops, messages, right := make([]int, count), make([]int, count), make([]int, count), make([]bool, count)
+	requests, hops, messages, others := make([]int, count), make([]int, count), make([]int, count), make([]int, count)
+	right := make([]bool, count)
 	pool := sync.Pool{New: func() any { return newLooker(net) }}
 	inParallel(count, func(from, to int) {
 		l := pool.Get().(*looker)
@@ -139,11 +141,14 @@ func (net *Net) Look(count, r int, seed uint64) Lookups {
 			w := l.deliver(self, target, r)
 			truth = net.Collectors(truth[:0], target, r)
 			right[i] = slices.Equal(w.collectors, truth)
-			requests[i], hops[i], messages[i] = w.requests, w.hops, w.requests+w.reports
+			requests[i], hops[i], messages[i], others[i] = w.requests, w.hops, w.requests+w.reports, len(w.collectors)
+			if slices.Contains(w.collectors, self) {
+				others[i]--
+			}
 		}
 	})
 	n := float64(count)
-	out := Lookups{Count: count, Mean: float64(sum(requests)) / n, Hops: float64(sum(hops)) / n, Messages: float64(sum(messages)) / n}
+	out := Lookups{Count: count, Mean: float64(sum(requests)) / n, Hops: float64(sum(hops)) / n, Messages: float64(sum(messages)) / n, Others: float64(sum(others)) / n}
 	wrong := 0
 	for _, ok := range right {
 		if !ok {

@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) ([]Result, error) {
 			part.do()
 			say("%d nodes: %s, %.1f s\n", n, part.name, time.Since(begin).Seconds())
 		}
-		r.PerEvent = (r.Lookups.Mean + float64(reports[o.Events])*(r.Lookups.Messages-r.Lookups.Mean)) / float64(o.Events)
+		r.PerEvent = (r.Lookups.Messages + float64(reports[o.Events]-1)*r.Lookups.Others) / float64(o.Events)
 		results = append(results, r)
 	}
 	return results, nil

@@ -34,13 +34,20 @@ type span struct{ lo, hi int32 }
 // nothing has changed for some refreshes: up to K contacts a bucket, of those that
 // there are, any. The dead, a share of them, are in the tables all the same.
 func New(n int, dead float64, seed uint64) *Net {
-	net := &Net{places: make([]kademlia.Place, n), tables: make([][]int32, n), rest: make([]span, n), dead: make([]bool, n)}
+	places := make([]kademlia.Place, n)
 	inParallel(n, func(from, to int) {
 		for i := from; i < to; i++ {
-			net.places[i] = place(seed, streamPlaces, uint64(i))
+			places[i] = place(seed, streamPlaces, uint64(i))
 		}
 	})
-	slices.SortFunc(net.places, kademlia.Place.Compare)
+	slices.SortFunc(places, kademlia.Place.Compare)
+	return at(places, dead, seed)
+}
+
+// at makes a network of nodes at places in ascending order.
+func at(places []kademlia.Place, dead float64, seed uint64) *Net {
+	n := len(places)
+	net := &Net{places: places, tables: make([][]int32, n), rest: make([]span, n), dead: make([]bool, n)}
 	chance := rand.New(rand.NewPCG(seed, streamDead))
 	for i := range net.dead {
 		net.dead[i] = chance.Float64() < dead
