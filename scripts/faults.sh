@@ -12,6 +12,8 @@ run() { go test -v -count 1 -timeout 1h "$@" >>"$log" 2>&1 || failed=1; }
 run ./block -run '^TestHostileProposals$' -proposals 1000000
 run ./overlay -run '^(TestFloodStarvesNobody|TestSiege)$' -attempts 10000
 run ./testnet/virtual -run '^Test(Slander|HostileCollectors|Replays|Malformed|Spoofed|Flood|Privacy)$' -faults
+run ./testnet/virtual -run '^Test(HalfDestroyed|Partition|ComingAndGoing|Loss)$' -faults
+run ./testnet/lab -run '^TestLossyWires$' -losses 10
 
 printf '| fault | target | measured |\n| --- | --- | --- |\n'
 sed -n 's/^.*: fault | \(.*\)$/| \1 |/p' "$log"
