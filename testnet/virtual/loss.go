@@ -12,14 +12,12 @@ import (
 )
 
 // loss makes messages vanish: what a product writes into a stream at once, be it a
-// request, a reply or several of them together, is gone as if it had been sent.
-// The stream breaks with it, as where a connection is lost; if deaf is set, it goes
-// on as if nothing had been, which no transport does to a stream: TCP sends again
-// what is lost. What hosts do by themselves, as identify, loses nothing.
+// request, a reply or several of them together, is gone as if it had been sent,
+// and the stream goes on. That is harsher than what loss of packets does to TCP,
+// which sends again. What hosts do by themselves, as identify, loses nothing.
 type loss struct {
 	mu      sync.Mutex
 	dice    *rand.Rand
-	deaf    bool
 	percent int
 	sent    int
 	lost    int
@@ -75,9 +73,6 @@ type lossyStream struct {
 
 func (s lossyStream) Write(p []byte) (int, error) {
 	if s.loss.strikes() {
-		if !s.loss.deaf {
-			s.Stream.Reset() // both ends learn of it when they read
-		}
 		return len(p), nil
 	}
 	return s.Stream.Write(p)
