@@ -220,6 +220,11 @@ func TestRememberedContactsBringBack(t *testing.T) {
 	gone := peer.AddrInfo{ID: tn.nodes[0].ID(), Addrs: addrs("/ip4/127.0.0.1/tcp/1")}
 	n := startNode(t, Config{Identity: newKey(t), Listen: addrs("/ip4/127.0.0.1/tcp/0"), Private: true,
 		Remembered: append([]peer.AddrInfo{gone}, remembered...)})
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	until(t, 5*time.Second, "all to be back", func() bool { _, table := n.Peers(); return table >= 3 })
 	if n.said("bootstrap") != 0 {
 		t.Error("the operator was told of remembered members that are gone")

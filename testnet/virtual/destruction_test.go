@@ -3,7 +3,6 @@ package virtual
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -120,7 +119,7 @@ func destroyHalf(t *testing.T, net *Net, seed uint64) (d destruction) {
 	// Two nodes that live see 9 points each: with the 3 of the dead one it is enough,
 	// and without them it is not.
 	strike := func(i int) {
-		for _, n := range pickLiving(dice, net, 2) {
+		for _, n := range pick(dice, Everyone(net), 2) {
 			AttackedBy(criminal(i), 3)(n)
 		}
 	}
@@ -146,5 +145,3 @@ func destroyHalf(t *testing.T, net *Net, seed uint64) (d destruction) {
 	}
 	return d
 }
-
-func pickLiving(dice *rand.Rand, net *Net, n int) []*Node { return pick(dice, Everyone(net), n) }

@@ -8,14 +8,12 @@ import (
 )
 
 // TestPartition parts a network in two halves for ten minutes, in which both see
-// attacks of the same and of different sources, and heals it. The figures are
-// those after the seeds together.
+// attacks of the same and of different sources, and heals it.
 func TestPartition(t *testing.T) {
 	seeds := long(1, 50)
 	var late, doubled, missing, all int
 	for i := range seeds {
 		s := *seed + uint64(i)
-		// By its number, so that -seed alone replays it.
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			bubble(t, 2*time.Hour, func(t *testing.T) {
 				l, d, m, a := partition(t, New(t, fit(long(20, 30))), s)
@@ -74,13 +72,16 @@ func partition(t *testing.T, net *Net, seed uint64) (late, doubled, missing, all
 		attack(harmless, 3, some(right, 1)...)
 		must, open = append(must, ours, theirs, both, across), append(open, harmless)
 		time.Sleep(5 * time.Second)
-		for _, half := range [][]*Node{left, right} {
-			for _, source := range []string{map[bool]string{true: ours, false: theirs}[&half[0] == &left[0]], both} {
-				if _, not, _ := Block(source).split(half); len(not) > 0 {
-					t.Errorf("in its own half, nodes %v do not block %s within five seconds", not, source)
+		for _, in := range []struct {
+			half []*Node
+			own  string
+		}{{left, ours}, {right, theirs}} {
+			for _, source := range []string{in.own, both} {
+				if _, not, _ := Block(source).split(in.half); len(not) > 0 {
+					t.Errorf("in their own half, nodes %v do not block %s within five seconds", not, source)
 				}
 			}
-			if do, _, _ := Block(across).split(half); len(do) > 0 {
+			if do, _, _ := Block(across).split(in.half); len(do) > 0 {
 				t.Errorf("nodes %v block %s on evidence that they cannot have: this is no partition", do, across)
 			}
 		}
