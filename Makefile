@@ -29,7 +29,7 @@ test: ## formatting, vet, all tests, then the small packages under the race dete
 virtual: ## overlays of up to 300 nodes, and of a day, in virtual time: some twenty minutes
 	go test -v -timeout 2h ./testnet/virtual -large
 
-faults: ## what hostile members and strangers do, in long forms, as a table: some twenty minutes
+faults: ## liars, floods, partitions, loss, churn, power cuts, failing disks: long forms, as a table; an hour
 	scripts/faults.sh
 
 paper: ## Table I and figure 9 of paper 002 again: tables here, figures in build/paper; half a minute

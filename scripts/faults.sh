@@ -11,7 +11,7 @@ failed=0
 run() { go test -v -count 1 -timeout 1h "$@" >>"$log" 2>&1 || failed=1; }
 
 run ./block -run '^TestHostileProposals$' -proposals 1000000
-run ./overlay -run '^(TestFloodStarvesNobody|TestSiege)$' -attempts 10000
+run ./overlay -run '^Test(FloodStarvesNobody|HungCollectorsHoldUpNobody|Siege)$' -attempts 10000
 run ./testnet/virtual -run '^Test(Slander|HostileCollectors|Replays|Malformed|Spoofed|Flood|Privacy)$' -faults
 run ./store -run '^Test(Kill|PowerCut|NoSyncIsCaught|FailingDisk)$' -kills 1000 -cuts 300
 run ./testnet -run '^Test(DiskFails|NoDescriptors|PowerCutWhileFounding)$' -faults
