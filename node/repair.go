@@ -267,21 +267,21 @@ func (r *repair) tell(ctx context.Context, due map[peer.ID][]holding) bool {
 	return !failed.Load()
 }
 
-// leaf is one key of a page: what is offered, and where it lies.
-type leaf struct {
+// line is one key of a page: what is offered, and where it lies.
+type line struct {
 	offered
 	hash [32]byte
 }
 
 // pages are the offers of holdings, each small enough for a question. The versions
 // of one key may stand on several.
-func (r *repair) pages(holdings []holding) iter.Seq[[]leaf] {
-	return func(yield func([]leaf) bool) {
-		var page []leaf
+func (r *repair) pages(holdings []holding) iter.Seq[[]line] {
+	return func(yield func([]line) bool) {
+		var page []line
 		size := 0
 		for _, h := range holdings {
 			for said := range slices.Chunk(r.held.versions(h.key), offerKeys) {
-				l := leaf{offered{Key: h.key}, h.hash}
+				l := line{offered{Key: h.key}, h.hash}
 				more := 32 + len(h.key.Selector) + len(h.key.Value)
 				for _, v := range said {
 					l.Said = append(l.Said, version{Member: v.Member, Version: v.Version})
@@ -304,7 +304,7 @@ func (r *repair) pages(holdings []holding) iter.Seq[[]leaf] {
 
 // offer says which reports there are on some keys, and hands over those that are
 // lacking. An error means that some may still be.
-func (r *repair) offer(ctx context.Context, to peer.ID, page []leaf) error {
+func (r *repair) offer(ctx context.Context, to peer.ID, page []line) error {
 	offer := make([]offered, len(page))
 	for i, l := range page {
 		offer[i] = l.offered

@@ -299,7 +299,7 @@ func FuzzOffer(f *testing.F) {
 	f.Add(encode(f, []offered{{Key: attackerKey, Said: []version{{Member: source.Member(), Version: 1}}}}))
 	f.Add(encode(f, [][]string{{source.Member()}}))
 	f.Add(encode(f, [][]string{{}, {"nobody"}}))
-	page := []leaf{{offered{Key: attackerKey}, hashOf(source, attackerKey)}}
+	page := []line{{offered{Key: attackerKey}, hashOf(source, attackerKey)}}
 	asking := &oracle{resident: a}
 	asking.repair = (&repair{log: a.repair.log, net: asking, member: a.repair.member, held: a.judge, handed: new(atomic.Uint64)}).init()
 	f.Fuzz(func(t *testing.T, data []byte) {
