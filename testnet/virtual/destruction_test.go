@@ -17,7 +17,7 @@ func TestHalfDestroyed(t *testing.T) {
 	for i := range seeds {
 		s := *seed + uint64(i)
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
-			inBubble(t, 2*time.Hour, long(20, 100), func(t *testing.T, net *Net) { sum.add(destroyHalf(t, net, s)) })
+			bubble(t, 2*time.Hour, func(t *testing.T) { sum.add(destroyHalf(t, NewSeeded(t, fit(long(20, 100)), s), s)) })
 		})
 	}
 	if sum.living == 0 || sum.dead == 0 {

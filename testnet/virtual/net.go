@@ -28,6 +28,7 @@ const (
 // Net is an overlay. Its nodes are numbered in the order in which they were
 // added, and the first is the one that the others join by.
 type Net struct {
+	seed  uint64 // of the nodes' identities; 0: they are made by chance
 	t     testing.TB
 	dir   string
 	wires mocknet.Mocknet
@@ -46,6 +47,15 @@ type Net struct {
 func New(t testing.TB, n int) *Net {
 	t.Helper()
 	return begin(t, n, nil)
+}
+
+// NewSeeded is New with identities that follow from a seed above 0.
+func NewSeeded(t testing.TB, n int, seed uint64) *Net {
+	t.Helper()
+	net := newNet(t, nil)
+	net.seed = seed
+	net.fill(n)
+	return net
 }
 
 // NewFederation is New for a closed federation. The organisations are named

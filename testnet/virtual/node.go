@@ -3,8 +3,10 @@ package virtual
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -53,7 +55,17 @@ type Node struct {
 func (n *Node) String() string { return fmt.Sprint("node ", n.Number) }
 
 func (n *Node) makeIdentity() (err error) {
-	if n.key, err = federation.LoadIdentity(filepath.Join(n.dir, "identity"), ""); err != nil {
+	path := filepath.Join(n.dir, "identity")
+	if seed := n.net.seed; seed != 0 { // so that the same nodes lie at the same places again
+		key := sha256.Sum256(fmt.Appendf(nil, "virtual node %d %d", seed, n.Number))
+		if err := os.MkdirAll(n.dir, 0o700); err != nil {
+			return err
+		}
+		if err := federation.SaveKey(path, ed25519.NewKeyFromSeed(key[:]), ""); err != nil {
+			return err
+		}
+	}
+	if n.key, err = federation.LoadIdentity(path, ""); err != nil {
 		return err
 	}
 	if n.id, err = peer.IDFromPrivateKey(n.key); err != nil {

@@ -16,7 +16,7 @@ func TestPartition(t *testing.T) {
 		s := *seed + uint64(i)
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			bubble(t, 2*time.Hour, func(t *testing.T) {
-				l, d, m, a := partition(t, New(t, fit(long(20, 30))), s)
+				l, d, m, a := partition(t, NewSeeded(t, fit(long(20, 30)), s), s)
 				late, doubled, missing, all = late+l, doubled+d, missing+m, all+a
 			})
 		})
