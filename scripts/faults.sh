@@ -17,7 +17,7 @@ run ./store -run '^Test(Kill|PowerCut|NoSyncIsCaught|FailingDisk)$' -kills 1000 
 run ./testnet -run '^Test(DiskFails|NoDescriptors|PowerCutWhileFounding)$' -faults
 run ./testnet/virtual -run '^TestClocks$' -faults
 run ./block -run '^TestClockIsSet$'
-run ./testnet/virtual -run '^Test(HalfDestroyed|Partition|ComingAndGoing|Loss)$' -faults
+run ./testnet/virtual -run '^Test(HalfDestroyed|Partition|PartitionedEvidence|HungCollector|ComingAndGoing|Loss)$' -faults
 run ./testnet/lab -run '^TestLossyWires$' -losses 10
 
 printf '| fault | target | measured |\n| --- | --- | --- |\n'

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
 
 	"github.com/komondor/komondor/federation"
@@ -28,11 +29,12 @@ const (
 // Net is an overlay. Its nodes are numbered in the order in which they were
 // added, and the first is the one that the others join by.
 type Net struct {
-	seed  uint64 // of the nodes' identities; 0: they are made by chance
-	t     testing.TB
-	dir   string
-	wires mocknet.Mocknet
-	nodes []*Node
+	seed    uint64 // of the nodes' identities; 0: they are made by chance
+	t       testing.TB
+	dir     string
+	wires   mocknet.Mocknet
+	nodes   []*Node
+	severed []network.Conn
 
 	founders *founders     // nil in an open overlay
 	tap      *tap          // on all hosts that are plugged in from now on; nil: none
@@ -167,6 +169,13 @@ func (net *Net) close() {
 		errs = append(errs, n.wait())
 	}
 	errs = append(errs, net.wires.Close())
+	// The network in memory lets streams be opened on a connection that is being
+	// severed, and forgets their other ends.
+	for _, c := range net.severed {
+		for _, stream := range c.GetStreams() {
+			stream.Reset()
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		net.t.Error(err)
 	}

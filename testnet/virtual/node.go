@@ -173,8 +173,10 @@ func (n *Node) plugIn() error {
 
 // unplug cuts all links at once. A closed host would stay reachable over them.
 func (n *Node) unplug() {
+	n.net.severed = append(n.net.severed, n.host.Network().Conns()...)
 	for _, other := range n.net.nodes {
 		if other != n && other.host != nil {
+			n.net.severed = append(n.net.severed, other.host.Network().ConnsToPeer(n.id)...)
 			_ = n.net.wires.UnlinkPeers(n.id, other.id)     // fails where there is no link
 			_ = n.net.wires.DisconnectPeers(n.id, other.id) // never fails
 		}
