@@ -29,7 +29,10 @@ const (
 	askedAtOnce = 2
 
 	pullTimeout = 20 * time.Second
-	listTimeout = 2 * time.Second
+	// A round that waits long for one neighbour helps nobody: an answer is a list, short
+	// mostly, or some 48 KiB of payloads.
+	listTimeout  = 2 * time.Second
+	fetchTimeout = 4 * time.Second
 	// maxListed is how many ids an answer lists, and maxWanted how many payloads a
 	// question names. As many as fit are given.
 	maxListed = 1024
@@ -250,11 +253,12 @@ func (b *Broadcast) ask(ctx context.Context, from peer.ID, q question) (a answer
 		return a, err
 	}
 	b.count.asked.Add(1)
-	if len(q.Want) == 0 { // a short answer, and a round that waits long for one helps nobody
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, listTimeout)
-		defer cancel()
+	limit := listTimeout
+	if len(q.Want) > 0 {
+		limit = fetchTimeout
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	data, err := b.net.Ask(ctx, from, request)
 	if err != nil {
 		return a, err
