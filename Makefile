@@ -9,7 +9,7 @@ NODES    ?= 7
 ON       ?= auto
 PATTERN  ?= all
 
-.PHONY: help build test virtual faults paper demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
+.PHONY: help build test virtual simulate faults paper demo image testnet testnet-down bench bench-text bench-system lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ faults: ## liars, floods, partitions, loss, churn, power cuts, failing disks: lo
 
 paper: ## Table I and figure 9 of paper 002 again: tables here, figures in build/paper; half a minute
 	go run ./testnet/cmd/paper
+
+simulate: bin/testnet ## a hundred to a million virtual nodes: hops, messages, load, coverage; figures in build/simulate; ten minutes
+	bin/testnet simulate --nodes 100,1000,10000,100000,1000000 --out build/simulate
 
 demo: build ## an attack on a few nodes, caught on your screen
 	go run ./testnet/demo
@@ -60,7 +63,7 @@ bench: ## all benchmarks
 
 bench-system: ## whole processes: line to kernel set, idle memory, memory under a flood of sources (root; some 20 minutes)
 	go test -run '^$$' -bench LineToKernelSet -benchtime 200x ./testnet -args -system
-	go test -run '^$$' -bench 'IdleMemory|ManySources' -benchtime 1x -timeout 2h ./testnet -args -system
+	go test -run '^$$' -bench 'Idle|ManySources' -benchtime 1x -timeout 2h ./testnet -args -system
 
 bench-text: ## our sshd parser against a plain line scan, sshguard's parser and fail2ban-regex
 	GOMAXPROCS=1 go test -run '^$$' -bench '^BenchmarkPeers$$' -benchtime 7x ./probe
