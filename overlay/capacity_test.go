@@ -182,7 +182,8 @@ func TestAgreementOfMixedCapacities(t *testing.T) {
 				}
 				for i, p := range want {
 					for _, m := range tn.nodes {
-						if m.ID() == p && m.Rank(key) != i {
+						// It may not have met one that is wanted more; then both are first.
+						if m.ID() == p && m.Rank(key) > i {
 							t.Errorf("key %d: collector %d sees rank %d", k, i, m.Rank(key))
 						}
 					}

@@ -147,8 +147,10 @@ func burst(t *testing.T, net *Net) {
 	t.Helper()
 	m := net.Measure(flood, 10_000, 10*time.Second, time.Second)
 	t.Logf("%+v", m)
-	if m.Lookups > 3 || m.ReportMessages > uint64(m.Events)/100 {
-		t.Errorf("want at most 3 look-ups, and 0.01 report messages an event: %+v", m)
+	// One look-up, and one more each time that a table which still fills has met
+	// somebody nearer.
+	if m.Lookups > 10 || m.ReportMessages > uint64(m.Events)/100 {
+		t.Errorf("want at most 10 look-ups, and 0.01 report messages an event: %+v", m)
 	}
 }
 
