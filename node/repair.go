@@ -105,7 +105,10 @@ const (
 	// what it should is among the nearest.
 	neighboursTold = 20
 
-	offering     = 8 // members at a time
+	offering = 8 // members at a time
+	// tellLimit is what one member may take of a pass: who is slow, or lies that it lacks
+	// everything, keeps nobody else waiting. What it was not told is due in the next.
+	tellLimit    = 10 * time.Second
 	offerTimeout = 4 * time.Second
 	offerSize    = 48 << 10
 	offerKeys    = 256
@@ -116,7 +119,7 @@ const (
 	// that somebody has begun anew costs of that.
 	offersPerSecond = 2000
 	offersAtOnce    = 20_000
-	begunCosts      = 1000
+	begunCosts      = 5000
 )
 
 // init makes what a repair begins with, and returns it.
@@ -246,25 +249,37 @@ func (r *repair) tell(ctx context.Context, due map[peer.ID][]holding) bool {
 	var failed atomic.Bool
 	for to, holdings := range due {
 		all.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, tellLimit)
+			defer cancel()
+			var last []line // whose last key may go on in the next page
 			for page := range r.pages(holdings) {
 				if err := r.offer(ctx, to, page); err != nil {
 					r.log.Debug("evidence not handed on to a new collector", "to", to.String(), "error", err)
 					failed.Store(true)
 					return nil
 				}
+				page = append(last, page...)
+				end := page[len(page)-1]
+				r.note(to, slices.DeleteFunc(page, func(l line) bool { return l.hash == end.hash }))
+				last = []line{end}
 			}
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			for _, h := range holdings {
-				if t := r.told[h.hash]; t != nil && !slices.Contains(t.to, to) {
-					t.to = append(t.to, to)
-				}
-			}
+			r.note(to, last)
 			return nil
 		})
 	}
 	_ = all.Wait()
 	return !failed.Load()
+}
+
+// note remembers of some keys that a member was told.
+func (r *repair) note(to peer.ID, keys []line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range keys {
+		if t := r.told[l.hash]; t != nil && !slices.Contains(t.to, to) {
+			t.to = append(t.to, to)
+		}
+	}
 }
 
 // line is one key of a page: what is offered, and where it lies.
@@ -369,7 +384,12 @@ func (r *repair) answer(from peer.ID, request []byte) ([]byte, error) {
 	}
 	salts := r.member.Salts(time.Now(), r.overlap)
 	lacking := make([][]string, len(offer))
+	looked := make(map[event.Key]bool)
 	for i, o := range offer {
+		if looked[o.Key] || !slices.ContainsFunc(salts, func(salt []byte) bool { return r.near(o.Key.Hash(r.member.Name(), salt)) }) {
+			continue
+		}
+		looked[o.Key] = true
 		known := make(map[string]uint64)
 		for _, v := range r.held.versions(o.Key) {
 			known[v.Member] = v.Version
@@ -378,9 +398,6 @@ func (r *repair) answer(from peer.ID, request []byte) ([]byte, error) {
 			if at, ok := known[v.Member]; !ok || at < v.Version {
 				lacking[i] = append(lacking[i], v.Member)
 			}
-		}
-		if len(lacking[i]) > 0 && !slices.ContainsFunc(salts, func(salt []byte) bool { return r.near(o.Key.Hash(r.member.Name(), salt)) }) {
-			lacking[i] = nil
 		}
 	}
 	return event.Encode(lacking)

@@ -45,21 +45,30 @@ type lease struct {
 	since, until time.Time
 }
 
-// enter lets a leaf in, or renews its stay. Gone is who had to make room.
-func (ls *leaves) enter(p peer.ID, organisation string, now time.Time) (gone peer.ID, ok bool) {
+// enter lets a leaf in, or renews its stay. Gone are those whose stay is over, and
+// who had to make room.
+func (ls *leaves) enter(p peer.ID, organisation string, now time.Time) (gone []peer.ID, ok bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l, here := ls.of[p]; here {
 		l.until = now.Add(attachLease)
 		ls.of[p] = l
-		return "", true
+		return nil, true
 	}
-	maps.DeleteFunc(ls.of, func(_ peer.ID, l lease) bool { return now.After(l.until) })
-	if len(ls.of) >= maxLeaves {
-		if gone, ok = ls.crowding(organisation); !ok {
-			return "", false
+	maps.DeleteFunc(ls.of, func(p peer.ID, l lease) bool {
+		over := now.After(l.until)
+		if over {
+			gone = append(gone, p)
 		}
-		delete(ls.of, gone)
+		return over
+	})
+	if len(ls.of) >= maxLeaves {
+		one, ok := ls.crowding(organisation)
+		if !ok {
+			return gone, false
+		}
+		delete(ls.of, one)
+		gone = append(gone, one)
 	}
 	if ls.of == nil {
 		ls.of = map[peer.ID]lease{}
@@ -91,10 +100,12 @@ func (ls *leaves) crowding(organisation string) (newest peer.ID, ok bool) {
 	return newest, true
 }
 
-func (ls *leaves) remove(p peer.ID) {
+func (ls *leaves) remove(p peer.ID) (was bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	_, was = ls.of[p]
 	delete(ls.of, p)
+	return was
 }
 
 // Attached returns the leaves that hang on this node: whatever is told to all is
@@ -120,12 +131,15 @@ func (o *Overlay) answerAttach(_ context.Context, from peer.ID, _ []byte) (reply
 	if organisation == "" {
 		organisation = string(from)
 	}
+	if o.dht.RoutingTable().Find(from) != "" {
+		return reply{status: refused, reason: "a full node gets what is broadcast by itself"}, nil
+	}
 	gone, ok := o.leaves.enter(from, organisation, time.Now())
+	for _, p := range gone {
+		o.host.ConnManager().Unprotect(p, leafTag)
+	}
 	if !ok {
 		return reply{status: busy}, nil
-	}
-	if gone != "" {
-		o.host.ConnManager().Unprotect(gone, leafTag)
 	}
 	o.host.ConnManager().Protect(from, leafTag)
 	return reply{status: accepted}, nil
@@ -181,9 +195,10 @@ func (o *Overlay) renew() {
 	all.Wait()
 }
 
-// attach looks for further hosts, and returns how many there are now.
+// attach looks for further hosts, and returns how many there are now. It gives up for
+// now after some that had no room or did not answer: its hosts must hear of it in time.
 func (o *Overlay) attach() int {
-	for {
+	for range 2 * leafHosts {
 		have := len(o.Hosts())
 		if have >= leafHosts || o.ctx.Err() != nil {
 			return have
@@ -203,6 +218,7 @@ func (o *Overlay) attach() int {
 		}
 		o.hosts.mu.Unlock()
 	}
+	return len(o.Hosts())
 }
 
 // nextHost picks one of the table by chance, of an organisation of which no host
@@ -257,6 +273,8 @@ func (o *Overlay) detach(p peer.ID) {
 
 // parted notes that a peer is no longer connected, whichever of the two it was.
 func (o *Overlay) parted(p peer.ID) {
-	o.leaves.remove(p)
+	if o.leaves.remove(p) {
+		o.host.ConnManager().Unprotect(p, leafTag)
+	}
 	o.detach(p)
 }
