@@ -129,6 +129,9 @@ func (c *Config) Check() error {
 	} else if c.Leaf && capacity != overlay.None {
 		errs = append(errs, fmt.Errorf("--leaf and --capacity %s: a leaf collects for nobody; leave one of them away", c.Capacity))
 	}
+	if c.Leaf && c.Open && len(c.Bootstrap) == 0 {
+		errs = append(errs, errors.New("--leaf and no address to join by: a leaf hangs on others; name the address of one, as `komondor status` shows it there"))
+	}
 	if c.Quorum < 0 {
 		errs = append(errs, fmt.Errorf("quorum %d: want 1 or more, or 0 for the policy's own", c.Quorum))
 	}

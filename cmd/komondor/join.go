@@ -141,6 +141,10 @@ func join(ctx context.Context, cmd *cobra.Command, c node.Config) error {
 // greet says that the node runs, and how others join.
 func greet(w io.Writer, s control.Status) {
 	fmt.Fprintf(w, "Node %s runs, blocks by %s. ", s.Node.ID, s.Block.Mode)
+	if s.Federation.Open && len(s.Node.Addresses) == 0 { // a leaf
+		fmt.Fprintln(w, "Nobody joins by it, since it listens nowhere.")
+		return
+	}
 	if s.Federation.Open {
 		fmt.Fprintf(w, "Others join by\n  komondor join --open %s ...\n", strings.Join(s.Node.Addresses, " "))
 		return

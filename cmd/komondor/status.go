@@ -124,9 +124,9 @@ func printStatus(w io.Writer, s control.Status) error {
 
 func role(s control.Status) string {
 	if s.Role == "leaf" {
-		return fmt.Sprintf("leaf, hangs on %d full nodes", s.Attached)
+		return fmt.Sprintf("leaf, full nodes that it hangs on: %d", s.Attached)
 	}
-	return fmt.Sprintf("full node, %d leaves hang on it", s.Attached)
+	return fmt.Sprintf("full node, leaves that hang on it: %d", s.Attached)
 }
 
 func collects(c control.Collecting) string {
