@@ -61,7 +61,7 @@ type vsftpdRecord struct {
 
 func (r *vsftpdRecord) split(line []byte) (ok bool) {
 	const stamp = len("Mon Jan  2 15:04:05 2006")
-	rest := line
+	var rest []byte
 	at := bytes.Index(line[:min(len(line), stamp+len(" [pid "))], []byte(" [pid "))
 	if at >= stamp-1 {
 		r.stamp = line[:at]

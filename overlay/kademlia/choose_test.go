@@ -29,10 +29,7 @@ func TestPrefer(t *testing.T) {
 		{"alone", "101 A", "101"},
 		{"nobody", "", ""},
 	} {
-		var got []string
-		for _, p := range Prefer(parseMembers(t, c.members)) {
-			got = append(got, p)
-		}
+		got := Prefer(parseMembers(t, c.members))
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}

@@ -3,8 +3,6 @@ package virtual
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -150,54 +148,4 @@ func TestHungCollector(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestChurn has a node join or crash every few seconds while evidence comes in: of
-// each attack 18 points, long ago for some, and then three more.
-func TestChurn(t *testing.T) {
-	inBubble(t, 2*time.Hour, long(24, 60), func(t *testing.T, net *Net) {
-		stay := len(Everyone(net)) / 2 // the first ones see the attacks; the others come and go
-		attacks := long(12, 60)
-		every := 5 * time.Second
-		dice := rand.New(rand.NewPCG(1, 2))
-		var table Timetable
-		var coming []int
-		for i := range long(36, 120) {
-			when := time.Duration(i) * every
-			if i%2 == 0 {
-				n := net.Add()
-				coming = append(coming, n.Number)
-				table = append(table, At(when, Nodes(n.Number), Start))
-				continue
-			}
-			table = append(table, At(when, func(net *Net) []*Node {
-				passing := slices.DeleteFunc(Everyone(net), func(n *Node) bool { return n.Number < stay })
-				return []*Node{passing[dice.IntN(len(passing))]}
-			}, Crash))
-		}
-		end := time.Duration(long(36, 120)) * every
-		seers := func(i int) (a, b, c int) { return i % stay, (i + 1) % stay, (i + 2) % stay }
-		for i := range attacks {
-			source := fmt.Sprintf("203.0.113.%d", 100+i)
-			at := time.Duration(i+1) * end / time.Duration(attacks+2)
-			a, b, c := seers(i)
-			table = append(table,
-				At(at, Nodes(a, b), AttackedBy(source, 3)), // 18 points
-				NotBefore(end+10*time.Second, Anyone, Block(source)),
-				At(end+10*time.Second, Nodes(c), AttackedBy(source, 1)), // 21
-				By(end+12*time.Second, Everyone, Block(source)))
-		}
-		net.Play("nodes come and go: nothing is lost, and nothing counted twice", table)
-		healthy(t, net)
-		blocked := 0
-		for i := range attacks {
-			for _, n := range Everyone(net) {
-				if _, ok := n.blockedSince(fmt.Sprintf("203.0.113.%d", 100+i)); ok {
-					blocked++
-				}
-			}
-		}
-		all := attacks * len(Everyone(net))
-		Figure(t, fmt.Sprintf("a node joins or crashes every %s, %s: attacks blocked at the living", every, end), "100 %", fmt.Sprintf("%.1f %%", 100*float64(blocked)/float64(all)), blocked == all)
-	})
 }
