@@ -1,14 +1,11 @@
 package virtual
 
 import (
-	"context"
 	"math/rand/v2"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 // loss makes messages vanish: what a product writes into a stream at once, be it a
@@ -43,28 +40,9 @@ func (l *loss) strikes() bool {
 }
 
 // on returns the host with the loss on all that it sends.
-func (l *loss) on(h host.Host) host.Host { return lossyHost{h, l} }
+func (l *loss) on(h host.Host) host.Host { return wrappedHost{h, l.stream} }
 
-type lossyHost struct {
-	host.Host
-	loss *loss
-}
-
-func (h lossyHost) NewStream(ctx context.Context, p peer.ID, protocols ...protocol.ID) (network.Stream, error) {
-	s, err := h.Host.NewStream(ctx, p, protocols...)
-	if err != nil {
-		return nil, err
-	}
-	return lossyStream{s, h.loss}, nil
-}
-
-func (h lossyHost) SetStreamHandler(p protocol.ID, handle network.StreamHandler) {
-	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(lossyStream{s, h.loss}) })
-}
-
-func (h lossyHost) SetStreamHandlerMatch(p protocol.ID, match func(protocol.ID) bool, handle network.StreamHandler) {
-	h.Host.SetStreamHandlerMatch(p, match, func(s network.Stream) { handle(lossyStream{s, h.loss}) })
-}
+func (l *loss) stream(s network.Stream) network.Stream { return lossyStream{s, l} }
 
 type lossyStream struct {
 	network.Stream

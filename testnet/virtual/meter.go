@@ -1,7 +1,6 @@
 package virtual
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
@@ -42,7 +40,15 @@ func (s spent) wire(p protocol.ID) int {
 	return s.bytes + s.writes*frameCost + s.streams*(framesOfStream*frameCost+negotiation+2*len(p))
 }
 
-func (m *meter) on(h host.Host) host.Host { return meteredHost{h, m} }
+func (m *meter) on(h host.Host) host.Host { return wrappedHost{h, m.stream} }
+
+// stream meters a stream, which counts once, for the side that opens it.
+func (m *meter) stream(s network.Stream) network.Stream {
+	if s.Stat().Direction == network.DirOutbound {
+		m.count(s.Protocol(), 1, 0, 0)
+	}
+	return meteredStream{s, m}
+}
 
 // count is for one stream more (or none) and some writes into one.
 func (m *meter) count(p protocol.ID, streams, writes, bytes int) {
@@ -80,28 +86,6 @@ func table(counted map[protocol.ID]spent, nodes int) string {
 		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.1f |\n", p, float64(s.streams)/n, float64(s.writes)/n, float64(s.wire(p))/n/1024)
 	}
 	return b.String()
-}
-
-type meteredHost struct {
-	host.Host
-	meter *meter
-}
-
-func (h meteredHost) NewStream(ctx context.Context, p peer.ID, protocols ...protocol.ID) (network.Stream, error) {
-	s, err := h.Host.NewStream(ctx, p, protocols...)
-	if err != nil {
-		return nil, err
-	}
-	h.meter.count(s.Protocol(), 1, 0, 0)
-	return meteredStream{s, h.meter}, nil
-}
-
-func (h meteredHost) SetStreamHandler(p protocol.ID, handle network.StreamHandler) {
-	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(meteredStream{s, h.meter}) })
-}
-
-func (h meteredHost) SetStreamHandlerMatch(p protocol.ID, match func(protocol.ID) bool, handle network.StreamHandler) {
-	h.Host.SetStreamHandlerMatch(p, match, func(s network.Stream) { handle(meteredStream{s, h.meter}) })
 }
 
 type meteredStream struct {

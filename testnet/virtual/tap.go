@@ -2,13 +2,10 @@ package virtual
 
 import (
 	"bytes"
-	"context"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 // tap records all that products write into streams, each stream by itself. What
@@ -20,7 +17,7 @@ type tap struct {
 }
 
 // on returns the host with the tap on it.
-func (t *tap) on(h host.Host) host.Host { return tappedHost{h, t} }
+func (t *tap) on(h host.Host) host.Host { return wrappedHost{h, t.stream} }
 
 // holds says whether the bytes left a node.
 func (t *tap) holds(needle []byte) bool {
@@ -49,27 +46,6 @@ func (t *tap) stream(s network.Stream) network.Stream {
 	said := new(bytes.Buffer)
 	t.streams = append(t.streams, said)
 	return tappedStream{s, t, said}
-}
-
-type tappedHost struct {
-	host.Host
-	tap *tap
-}
-
-func (h tappedHost) NewStream(ctx context.Context, p peer.ID, protocols ...protocol.ID) (network.Stream, error) {
-	s, err := h.Host.NewStream(ctx, p, protocols...)
-	if err != nil {
-		return nil, err
-	}
-	return h.tap.stream(s), nil
-}
-
-func (h tappedHost) SetStreamHandler(p protocol.ID, handle network.StreamHandler) {
-	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(h.tap.stream(s)) })
-}
-
-func (h tappedHost) SetStreamHandlerMatch(p protocol.ID, match func(protocol.ID) bool, handle network.StreamHandler) {
-	h.Host.SetStreamHandlerMatch(p, match, func(s network.Stream) { handle(h.tap.stream(s)) })
 }
 
 type tappedStream struct {
