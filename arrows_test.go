@@ -18,7 +18,7 @@ const module = "github.com/komondor/komondor"
 
 // middle is the row between node and event: packages that do not know one another.
 var middle = []string{
-	"probe", "keyselect", "overlay", "correlate", "broadcast", "federation", "store", "block", "share", "web", "control",
+	"probe", "keyselect", "overlay", "correlate", "broadcast", "federation", "store", "block", "respond", "share", "web", "control",
 }
 
 // An arrow is one import of a package of ours by a file of ours. From and to are top-level folders: a folder's
@@ -123,6 +123,7 @@ func TestForbiddenArrows(t *testing.T) {
 		{"probe/ssh.go", "store/index", "neighbours"},
 		{"probe/ssh_test.go", "block", "neighbours"},
 		{"correlate/threshold.go", "node", "without the whole"},
+		{"respond/flow.go", "block", "neighbours"},
 		{"store/store_test.go", "testnet", "without the whole"},
 		{"node/judge.go", "correlate/scenario", ""},
 		{"node/judge.go", "event", ""},

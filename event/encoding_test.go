@@ -80,6 +80,8 @@ func TestDecodeReportRefuses(t *testing.T) {
 		{"too large", func(r *Report) { r.Member = strings.Repeat("m", MaxReport) }, "over the 1024"},
 		{"a source with another spelling", func(r *Report) { r.Key, r.Tallies = Key{BySource, "::ffff:203.0.113.9"}, nil }, "want an IPv4 address"},
 		{"a source named twice", func(r *Report) { r.Key = Key{BySource, "203.0.113.9"} }, "which the key does already"},
+		{"a subnet with another spelling", func(r *Report) { r.Key, r.Tallies = Key{BySourceSubnet, "203.0.113.9/24"}, nil }, "want an IPv4 /24"},
+		{"a source of another subnet", func(r *Report) { r.Key = Key{BySourceSubnet, "198.51.100.0/24"} }, "not of that subnet"},
 		{"the end before the beginning", tally(func(t *Tally) { t.First = t.Last + 1 }), "ends before it begins"},
 		{"before 1970", tally(func(t *Tally) { t.First = math.MinInt64 }), "1970 to 9999"},
 		{"after 9999", tally(func(t *Tally) { t.Last = math.MaxInt64 }), "1970 to 9999"},
@@ -163,6 +165,7 @@ func TestDecodeAlert(t *testing.T) {
 func FuzzDecodeReport(f *testing.F) {
 	f.Add(encode(f, sample()))
 	f.Add(encode(f, Report{Key: Key{BySource, "2001:db8::/64"}}))
+	f.Add(encode(f, Report{Key: Key{BySourceSubnet, "2001:db8::/48"}}))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, err := DecodeReport(body)
 		if err != nil {

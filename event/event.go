@@ -18,7 +18,9 @@ type Event struct {
 	// Time is when the observed thing happened, by the sensor's own record.
 	Time time.Time `json:"time" cbor:"1,keyasint"`
 	Kind Kind      `json:"kind" cbor:"2,keyasint"`
-	// Source is who did it. Its address is always valid and never zoned.
+	// Source is who did it. Its address is never zoned; only a kind that is about the host
+	// or the sensor itself (process.*, probe.*), or about all sources of a service
+	// together (anomaly.*), has none.
 	Source Endpoint `json:"source" cbor:"3,keyasint"`
 	// Target is whom it was done to, where the record says so.
 	Target Endpoint `json:"target,omitzero" cbor:"4,keyasint,omitzero"`
@@ -47,6 +49,9 @@ type Event struct {
 	// File and Line say where the record stands; Line counts from 1.
 	File string `json:"file,omitempty" cbor:"14,keyasint,omitempty"`
 	Line int64  `json:"line,omitempty" cbor:"15,keyasint,omitempty"`
+	// Name is the one domain name that it is about, in small letters and without the last dot. What
+	// people ask for is their own affair: it never leaves the host.
+	Name string `json:"name,omitempty" cbor:"16,keyasint,omitempty"`
 }
 
 // Endpoint is an address and a port; either may be unknown (zero).

@@ -33,6 +33,8 @@ func TestEventJSON(t *testing.T) {
 			`"attempt":"4711","detail":"said so","sensor":"sshd","file":"/var/log/auth.log","line":7}`},
 		{"what is unknown is left out", Event{Time: full.Time, Kind: ScanPort, Source: Endpoint{Addr: full.Source.Addr}, Severity: 2, Count: 1},
 			`{"time":"2026-11-22T02:00:00.5Z","kind":"scan.port","source":{"addr":"203.0.113.9"},"severity":2,"count":1,"proof":"spoofable"}`},
+		{"what happens on a host has no source", Event{Time: full.Time, Kind: ProcessExec, Severity: 5, Count: 1, User: "www-data"},
+			`{"time":"2026-11-22T02:00:00.5Z","kind":"process.exec","source":{},"severity":5,"count":1,"proof":"spoofable","user":"www-data"}`},
 	} {
 		got, err := json.Marshal(c.ev)
 		if err != nil || string(got) != c.want {

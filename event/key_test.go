@@ -43,6 +43,24 @@ func TestKeySourceRefuses(t *testing.T) {
 	}
 }
 
+// A subnet has one key, too.
+func TestKeySourceSubnet(t *testing.T) {
+	for value, want := range map[string]string{"203.0.113.0/24": "203.0.113.0/24", "2001:db8:1::/48": "2001:db8:1::/48"} {
+		if p, err := (Key{BySourceSubnet, value}).SourceSubnet(); err != nil || p.String() != want {
+			t.Errorf("%s names %s (%v)", value, p, err)
+		}
+	}
+	for _, k := range []Key{
+		{BySource, "203.0.113.9"}, {BySubnet, "203.0.113.0/24"}, {BySourceSubnet, ""}, {BySourceSubnet, "203.0.113.0"},
+		{BySourceSubnet, "203.0.113.9/24"}, {BySourceSubnet, "203.0.113.0/25"}, {BySourceSubnet, "203.0.112.0/23"}, {BySourceSubnet, "0.0.0.0/0"},
+		{BySourceSubnet, "::ffff:203.0.113.0/120"}, {BySourceSubnet, "2001:db8:1::/64"}, {BySourceSubnet, "2001:DB8:1::/48"},
+	} {
+		if p, err := k.SourceSubnet(); err == nil {
+			t.Errorf("%s names %s", k, p)
+		}
+	}
+}
+
 // However the parts are cut, other parts give another hash.
 func TestHashTellsPartsApart(t *testing.T) {
 	type parts struct {
@@ -80,5 +98,55 @@ func TestAlertID(t *testing.T) {
 		if other.ID() == a.ID() {
 			t.Errorf("%+v has the id of another attack", other)
 		}
+	}
+}
+
+// Keys of several parts: the parts' order does not matter, and no value can be read as another.
+func TestSelectorsOfParts(t *testing.T) {
+	by, err := NewSelector(ByKind, BySource, BySubnet)
+	if err != nil || by != "source.ip,target.subnet,kind" {
+		t.Fatalf("%s, %v", by, err)
+	}
+	for _, wrong := range [][]Selector{nil, {"shoe"}, {BySource, BySource}, {BySource, "source.ip,kind"}} {
+		if got, err := NewSelector(wrong...); err == nil {
+			t.Errorf("%q gives %s", wrong, got)
+		}
+	}
+	if !by.Has(BySource) || by.Has(ByPort) || BySource.Has(by) || !BySource.Has(BySource) || by.Has("") {
+		t.Error("parts")
+	}
+	key := Key{by, JoinValue("203.0.113.9", "a|b%7C", "ssh.login.failed")}
+	for part, want := range map[Selector]string{BySource: "203.0.113.9", ByKind: "ssh.login.failed"} {
+		if got, ok := key.Part(part); !ok || got != want {
+			t.Errorf("%s is %q, %v", part, got, ok)
+		}
+	}
+	if p, err := key.Source(); err != nil || p.String() != "203.0.113.9/32" {
+		t.Errorf("source %s, %v", p, err)
+	}
+	if _, ok := (Key{by, "203.0.113.9"}).Part(ByKind); ok {
+		t.Error("a value without the part has it")
+	}
+	odd := Key{"source.ip,kind", JoinValue("a|b%7C%25", "x")}
+	if got, _ := odd.Part(BySource); got != "a|b%7C%25" {
+		t.Errorf("read as %s", got)
+	}
+	if JoinValue("a|b", "c") == JoinValue("a", "b|c") || JoinValue("a|b") != "a|b" {
+		t.Error("values are mixed up")
+	}
+}
+
+func TestSelectedKinds(t *testing.T) {
+	k := SSHLoginFailed.Selected("root")
+	if k.Plain() != SSHLoginFailed || SSHLoginFailed.Plain() != SSHLoginFailed {
+		t.Errorf("%s", k)
+	}
+	for pattern, want := range map[string]bool{"=root": true, "=oot": false, "=": false, "ssh.*": false, string(SSHLoginFailed): false, "=user": false} {
+		if k.Matches(pattern) != want {
+			t.Errorf("%s matches %s: %v", k, pattern, !want)
+		}
+	}
+	if SSHLoginFailed.Matches("=root") {
+		t.Error("a plain kind is selected")
 	}
 }

@@ -93,14 +93,24 @@ func DecodeReport(body []byte) (Report, error) {
 	if err := Decode(body, &r); err != nil {
 		return r, fmt.Errorf("decode report: %w", err)
 	}
-	if r.Key.Selector == BySource {
+	if r.Key.Selector.Has(BySource) {
 		if _, err := r.Key.Source(); err != nil {
+			return r, fmt.Errorf("report: %w", err)
+		}
+	}
+	var subnet netip.Prefix
+	if r.Key.Selector.Has(BySourceSubnet) {
+		var err error
+		if subnet, err = r.Key.SourceSubnet(); err != nil {
 			return r, fmt.Errorf("report: %w", err)
 		}
 	}
 	for _, t := range r.Tallies {
 		if err := t.check(r.Key.Selector); err != nil {
 			return r, fmt.Errorf("report on %q: %w", r.Key, err)
+		}
+		if subnet.IsValid() && t.Source.IsValid() && !subnet.Contains(t.Source.Addr()) {
+			return r, fmt.Errorf("report on %q: tally of source %s, which is not of that subnet", r.Key, t.Source)
 		}
 	}
 	return r, nil
@@ -115,7 +125,7 @@ func (t Tally) check(by Selector) error {
 		return fmt.Errorf("tally from %d to %d: want Unix seconds of 1970 to 9999", t.First, t.Last)
 	case t.First > t.Last:
 		return fmt.Errorf("tally from %d to %d ends before it begins", t.First, t.Last)
-	case t.Source != netip.Prefix{} && by == BySource:
+	case t.Source != netip.Prefix{} && by.Has(BySource):
 		return fmt.Errorf("tally names source %s, which the key does already", t.Source)
 	case t.Source != netip.Prefix{} && t.Source != SourcePrefix(t.Source.Addr()):
 		return fmt.Errorf("tally of source %s, which is no IPv4 address and no IPv6 /64", t.Source)

@@ -6,6 +6,7 @@ package keyselect
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/komondor/komondor/event"
@@ -55,12 +56,31 @@ func (k *Keys) selectors(kind event.Kind) []event.Selector {
 	return selectors
 }
 
-// Value is the event's value under a selector; false where it has none.
+// Value is the event's value under a selector; false where it has none, or lacks a part.
 func Value(by event.Selector, e event.Event) (string, bool) {
+	if value, ok := part(by, e); ok || !strings.Contains(string(by), ",") {
+		return value, ok
+	}
+	var parts []string
+	for p := range by.Parts() {
+		value, ok := part(p, e)
+		if !ok {
+			return "", false
+		}
+		parts = append(parts, value)
+	}
+	return event.JoinValue(parts...), true
+}
+
+func part(by event.Selector, e event.Event) (string, bool) {
 	switch by {
 	case event.BySource:
 		if e.Source.Addr.IsValid() {
 			return event.SourceValue(event.SourcePrefix(e.Source.Addr)), true
+		}
+	case event.BySourceSubnet:
+		if e.Source.Addr.IsValid() {
+			return event.SubnetPrefix(e.Source.Addr).String(), true
 		}
 	case event.ByPort:
 		if e.Target.Port != 0 && e.Protocol != "" {
@@ -72,6 +92,8 @@ func Value(by event.Selector, e event.Event) (string, bool) {
 		if e.Target.Addr.IsValid() {
 			return event.SubnetPrefix(e.Target.Addr).String(), true
 		}
+	case event.ByKind:
+		return string(e.Kind.Plain()), e.Kind != ""
 	}
 	return "", false
 }

@@ -21,6 +21,7 @@ var groupings = []Grouping{
 	{By: event.ByPort, Kinds: []string{"scan.*"}},
 	{By: event.ByVulnerability, Kinds: []string{"ids.*"}},
 	{By: event.BySubnet, Kinds: []string{"scan.*", "ids.*"}},
+	{By: event.BySourceSubnet, Kinds: []string{"ftp.*"}},
 }
 
 func TestKeysFollowTheRules(t *testing.T) {
@@ -41,6 +42,11 @@ func TestKeysFollowTheRules(t *testing.T) {
 			[]event.Key{{Selector: event.BySource, Value: "203.0.113.9"}, {Selector: event.ByVulnerability, Value: "CVE-2002-0013"}, {Selector: event.BySubnet, Value: "2001:db8:1::/48"}}},
 		{"what the event lacks makes no key", event.Event{Kind: event.ScanPort, Source: at("203.0.113.9", 0)},
 			[]event.Key{{Selector: event.BySource, Value: "203.0.113.9"}}},
+		{"the attacker's neighbours", event.Event{Kind: event.FTPLoginFailed, Source: at("203.0.113.9", 0)},
+			[]event.Key{{Selector: event.BySourceSubnet, Value: "203.0.113.0/24"}}},
+		{"those of IPv6", event.Event{Kind: event.FTPLoginFailed, Source: at("2001:db8:1:2::5", 0)},
+			[]event.Key{{Selector: event.BySourceSubnet, Value: "2001:db8:1::/48"}}},
+		{"what happens on a host has no source", event.Event{Kind: "ssh.of.the.host", User: "www-data"}, nil},
 		{"no rule, no key", event.Event{Kind: "dns.flood.query", Source: at("203.0.113.9", 0)}, nil},
 	} {
 		if got := New(groupings).Append(nil, c.ev); !slices.Equal(got, c.want) {
