@@ -41,6 +41,8 @@ type Collector struct {
 	keys    map[event.Key]*gathered
 	members map[string]*member
 	decoded decoded
+	reach   reach // room for within
+	desk    desk  // and for judge
 }
 
 // gathered is what is said about one key, organisation by organisation.
@@ -60,6 +62,7 @@ type statement struct {
 	mute     bool
 	faulty   bool
 	verified bool
+	decoded  *decoding // nil unless it is remembered
 }
 
 // member is a name that many statements share.
@@ -204,8 +207,9 @@ func (s *statement) unseal() event.Sealed {
 
 // Testimonies returns what counts under a key, by member.
 func (c *Collector) Testimonies(key event.Key) []Testimony {
-	var said []Testimony
-	for w, s := range c.keys[key].all() {
+	on := c.keys[key]
+	said := slices.Grow([]Testimony(nil), on.statements()) // nil of none
+	for w, s := range on.all() {
 		if !s.faulty {
 			said = append(said, Testimony{Organisation: w.by.organisation, Member: s.by.id, Version: s.version,
 				Tallies: c.decoded.tallies(s), Sealed: s.unseal(), Mute: s.mute, Unverified: !s.verified})
@@ -276,15 +280,19 @@ type Finding struct {
 // Evidence is chosen, which is what takes time, for verdicts only that news says
 // are worth telling; the proof that is found may say less than they do.
 func (c *Collector) Judge(key event.Key, news func(Verdict) bool) []Finding {
+	rules := c.within(c.keys[key])
+	if len(rules) == 0 {
+		return nil
+	}
 	said := c.Testimonies(key)
 	var findings []Finding
 	federated := map[string]bool{}
 	judge := func(scope Scope, said []Testimony) {
-		for _, r := range c.rules.list {
-			if r.GroupBy != key.Selector || federated[r.Name] {
+		for _, r := range rules {
+			if federated[r.Name] {
 				continue
 			}
-			v, ok := c.rules.judge(r, scope, key, said)
+			v, ok := c.rules.judge(&c.desk, *r, scope, key, said)
 			if !ok {
 				continue
 			}
@@ -293,13 +301,13 @@ func (c *Collector) Judge(key event.Key, news func(Verdict) bool) []Finding {
 				continue
 			}
 			evidence := c.rules.Smallest(v, said)
-			if proven, ok := c.rules.judge(r, scope, key, evidence); ok {
+			if proven, ok := c.rules.judge(&c.desk, *r, scope, key, evidence); ok {
 				federated[r.Name] = scope == Federation
 				findings = append(findings, Finding{proven, evidence})
 			}
 		}
 	}
-	judge(Federation, slices.DeleteFunc(slices.Clone(said), func(t Testimony) bool { return t.Mute }))
+	judge(Federation, voting(said))
 	slices.SortStableFunc(said, func(a, b Testimony) int { return cmp.Compare(a.Organisation, b.Organisation) })
 	for len(said) > 0 {
 		n := slices.IndexFunc(said, func(t Testimony) bool { return t.Organisation != said[0].Organisation })
@@ -310,6 +318,15 @@ func (c *Collector) Judge(key event.Key, news func(Verdict) bool) []Finding {
 		said = said[n:]
 	}
 	return findings
+}
+
+// voting are the testimonies of those who have a vote.
+func voting(said []Testimony) []Testimony {
+	mute := func(t Testimony) bool { return t.Mute }
+	if !slices.ContainsFunc(said, mute) {
+		return said
+	}
+	return slices.DeleteFunc(slices.Clone(said), mute)
 }
 
 // Sweep drops what no rule can reach any more at now.

@@ -9,32 +9,59 @@ const talliesDecoded = 1 << 16
 // decoded remembers the tallies of reports that were looked at lately; those of the
 // others are decoded again. When the younger half is full, the older one goes.
 type decoded struct {
-	young, old map[*statement][]event.Tally
-	held       int // tallies in young
+	young, old []*decoding
+	generation uint64 // of the young
+	held       int    // tallies in young
+}
+
+// decoding is what a statement's report holds. The statement leads to it while it is remembered.
+type decoding struct {
+	of         *statement // nil once it is dropped
+	tallies    []event.Tally
+	generation uint64 // in which it was looked at last
 }
 
 func (d *decoded) put(s *statement, tallies []event.Tally) {
-	if d.young == nil || d.held+len(tallies) > talliesDecoded {
-		d.young, d.old, d.held = make(map[*statement][]event.Tally), d.young, 0
+	d.keep(&decoding{of: s, tallies: tallies})
+}
+
+// keep has a decoding be among the young.
+func (d *decoded) keep(m *decoding) {
+	if d.held+len(m.tallies) > talliesDecoded {
+		d.age()
 	}
-	d.young[s] = tallies
-	d.held += len(tallies) + 1
+	m.of.decoded, m.generation = m, d.generation
+	d.young = append(d.young, m)
+	d.held += len(m.tallies) + 1
+}
+
+// age forgets the old that nobody has looked at since, and makes the young old.
+func (d *decoded) age() {
+	for _, m := range d.old {
+		if m.of != nil && m.generation != d.generation {
+			m.of.decoded = nil
+		}
+	}
+	clear(d.old)
+	d.young, d.old = d.old[:0], d.young
+	d.generation++
+	d.held = 0
 }
 
 func (d *decoded) tallies(s *statement) []event.Tally {
-	if t, ok := d.young[s]; ok {
-		return t
-	}
-	t, ok := d.old[s]
-	if !ok {
+	switch m := s.decoded; {
+	case m == nil:
 		r, _ := event.DecodeReport(s.sealed[:s.body]) // Put's caller has decoded it before
-		t = r.Tallies
+		d.put(s, r.Tallies)
+	case m.generation != d.generation:
+		d.keep(m)
 	}
-	d.put(s, t)
-	return t
+	return s.decoded.tallies
 }
 
 func (d *decoded) drop(s *statement) {
-	delete(d.young, s)
-	delete(d.old, s)
+	if s.decoded != nil {
+		*s.decoded = decoding{} // it is among the young or the old still
+		s.decoded = nil
+	}
 }

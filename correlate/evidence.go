@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,10 +19,13 @@ const maxGoals = 16
 // the verdict's window and from which none can be left out: at most event.MaxEvidence, one after the other
 // what adds most under the organisations' shares, so that an organisation of many
 // members cannot crowd out the others. It names the verdict's newest offenders and
-// reaches up to its Agreed, as far as the set has room. It returns nil where no
-// such set is found.
+// reaches up to its Agreed and its level, as far as the set has room. It returns nil
+// where no such set is found.
 func (rs Rules) Smallest(v Verdict, said []Testimony) []Testimony {
-	goals := goals(v)
+	if v.Rule.Crowds() {
+		return rs.smallestCrowd(v, said)
+	}
+	goals := v.goals()
 	s := rs.gather(v, goals, said)
 	for _, g := range goals {
 		s.prove(g)
@@ -40,77 +44,89 @@ func (rs Rules) Smallest(v Verdict, said []Testimony) []Testimony {
 	return s.chosen
 }
 
-// goal is what evidence has to prove: an offender, or the verdict alone with the
-// zero source; and up to when the quorum agrees on it.
+// goal is what evidence has to prove: that it crosses a threshold, against an offender
+// or, with the zero source, altogether; and up to when the quorum agrees on it.
 type goal struct {
-	source netip.Prefix
-	agreed time.Time
+	source    netip.Prefix
+	agreed    time.Time
+	condition Condition
 }
 
-// goals are the newest offenders, else the verdict alone.
-func goals(v Verdict) []goal {
-	if len(v.Offenders) == 0 {
-		return []goal{{agreed: v.Agreed}}
-	}
-	var all []goal
+// goals are the newest offenders, else the verdict alone, and then its level.
+func (v Verdict) goals() (all []goal) {
+	reached := v.reached()
 	for _, o := range v.Offenders {
-		all = append(all, goal{o, v.AgreedOn(o)})
+		all = append(all, goal{o, v.AgreedOn(o), reached[0]})
 	}
 	slices.SortStableFunc(all, func(a, b goal) int { return b.agreed.Compare(a.agreed) })
-	return all[:min(len(all), maxGoals)]
+	if all = all[:min(len(all), maxGoals)]; len(all) == 0 {
+		all = []goal{{agreed: v.Agreed, condition: reached[0]}}
+	}
+	for _, c := range reached[1:] {
+		all = append(all, goal{condition: c})
+	}
+	return all
 }
 
 // selection is a set of testimonies that grows until it proves what it should.
 type selection struct {
-	rule      Rule
-	condition Condition
-	towards   map[netip.Prefix][]candidate // by the goals' sources
-	chosen    []Testimony
-	members   map[string]bool // of the chosen
-	proved    []goal          // as far as there was room
+	rule    Rule
+	towards map[netip.Prefix][]candidate // by the goals' sources
+	chosen  []Testimony
+	members map[string]bool // of the chosen
+	proved  []goal          // as far as there was room
 }
 
 // candidate is a testimony with what in it counts towards a goal.
 type candidate struct {
 	testimony *Testimony
+	voice     int
 	exhibits  []exhibit
 	last      int64
 }
 
 // gather returns an empty selection from what lies in the verdict's window.
 func (rs Rules) gather(v Verdict, goals []goal, said []Testimony) *selection {
-	s := &selection{rule: v.Rule, condition: v.Rule.condition(v.Scope),
-		towards: make(map[netip.Prefix][]candidate), members: make(map[string]bool)}
+	s := &selection{rule: v.Rule, towards: make(map[netip.Prefix][]candidate), members: make(map[string]bool)}
 	for _, g := range goals {
 		s.towards[g.source] = nil
 	}
-	_, all := s.towards[netip.Prefix{}]
-	window := window{to: v.Last.Unix(), span: s.condition.seconds()}
-	for _, e := range rs.exhibits(v.Rule, s.condition, v.Key, said, 0) {
-		source := netip.Prefix{}
-		if !all {
-			source = e.source
-			e = e.provenBy(source)
-		}
-		on, wanted := s.towards[source]
-		if !wanted || !window.holds(e) || !e.counts() {
+	c := v.Rule.condition(v.Scope)
+	window := window{to: v.Last.Unix(), span: c.seconds()}
+	for _, e := range rs.exhibits(new(desk), v.Rule, c, v.Key, said, 0) {
+		if !window.holds(e) {
 			continue
 		}
-		if len(on) == 0 || on[len(on)-1].testimony != e.by {
-			on = append(on, candidate{testimony: e.by, last: e.tally.Last})
+		s.admit(netip.Prefix{}, e)
+		if e.source.IsValid() {
+			s.admit(e.source, e.provenBy(e.source))
 		}
-		c := &on[len(on)-1]
-		c.exhibits, c.last = append(c.exhibits, e), max(c.last, e.tally.Last)
-		s.towards[source] = on
 	}
 	return s
+}
+
+// admit notes an exhibit that counts towards a source's goal, if there is one.
+func (s *selection) admit(source netip.Prefix, e exhibit) {
+	on, wanted := s.towards[source]
+	if !wanted || !e.counts() {
+		return
+	}
+	if len(on) == 0 || on[len(on)-1].testimony != e.by {
+		on = append(on, candidate{testimony: e.by, voice: e.voice, last: math.MinInt64})
+	}
+	c := &on[len(on)-1]
+	c.exhibits = append(c.exhibits, e)
+	if !e.unusual {
+		c.last = max(c.last, e.tally.Last)
+	}
+	s.towards[source] = on
 }
 
 // prove adds testimonies to the chosen until their evidence towards the goal
 // crosses the threshold, and none where that takes too many; then until it is as
 // new as the goal, as far as there is room.
 func (s *selection) prove(g goal) {
-	quorum := s.condition.Quorum
+	quorum := g.condition.Quorum
 	proof := s.proof(g)
 	var rest, taken []candidate
 	for _, c := range s.towards[g.source] {
@@ -137,7 +153,7 @@ func (s *selection) prove(g goal) {
 		}
 	}
 	for proof.newest.of(quorum).Before(g.agreed) {
-		newer := func(c candidate) bool { return c.last > proof.newest[c.testimony.Organisation] }
+		newer := func(c candidate) bool { return proof.newest.before(c.voice, c.last) }
 		if !take(slices.IndexFunc(rest, newer)) {
 			break
 		}
@@ -146,7 +162,8 @@ func (s *selection) prove(g goal) {
 		s.chosen = append(s.chosen, *c.testimony)
 		s.members[c.testimony.Member] = true
 	}
-	s.proved = append(s.proved, goal{g.source, proof.newest.of(quorum)})
+	g.agreed = proof.newest.of(quorum)
+	s.proved = append(s.proved, g)
 }
 
 // needs reports whether something that was proved no longer is, now that the
@@ -157,7 +174,7 @@ func (s *selection) needs(member string) bool {
 			continue
 		}
 		p := s.proof(g)
-		if !p.sum.crossed() || p.newest.of(s.condition.Quorum).Before(g.agreed) {
+		if !p.sum.crossed() || p.newest.of(g.condition.Quorum).Before(g.agreed) {
 			return true
 		}
 	}
@@ -171,8 +188,8 @@ type proof struct {
 }
 
 // proof is what the chosen say towards the goal.
-func (s *selection) proof(g goal) proof {
-	p := proof{newSum(s.rule, s.condition), latest{}}
+func (s *selection) proof(g goal) *proof {
+	p := &proof{sum: newSum(s.rule, g.condition)}
 	for _, c := range s.towards[g.source] {
 		if s.members[c.testimony.Member] {
 			p.add(c)
@@ -181,7 +198,7 @@ func (s *selection) proof(g goal) proof {
 	return p
 }
 
-func (p proof) add(c candidate) {
+func (p *proof) add(c candidate) {
 	for _, e := range c.exhibits {
 		p.sum.enter(e, +1)
 		p.newest.note(e)

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/komondor/komondor/event"
 )
@@ -11,11 +12,21 @@ import (
 type exhibit struct {
 	tally    *event.Tally
 	by       *Testimony
+	voice    int          // the number of its organisation, see voices
 	source   netip.Prefix // zero for the sources that found no room in the tallies
 	severity int
-	points   int          // for a ValueSum rule
-	values   event.Sketch // for a ValueCount rule
+	points   int          // for the rules that add up
+	unusual  bool         // no more than an anomaly: see worth
+	values   event.Sketch // for the rules that count distinct values, or stages
 }
+
+// desk is where exhibits are laid out while a verdict is found. Who finds many keeps it, and needs
+// no memory for the next one; it is as large as the most that one key has brought, some 100 bytes
+// a tally. What was laid out is gone when the next verdict is looked for.
+type desk struct{ exhibits []exhibit }
+
+// clear returns the desk's list, empty, with room for n.
+func (d *desk) clear(n int) []exhibit { return slices.Grow(d.exhibits[:0], n) }
 
 // maxCount is how many observations of one tally are added up, so that no sum overflows.
 const maxCount = 1 << 20
@@ -25,50 +36,86 @@ func points(count uint64, severity int) int { return int(min(count, maxCount)) *
 // exhibits are the tallies that can count for a rule under a condition: those
 // that fit into its timespan. There are none where all that was said together is
 // worth less than atLeast. Credit is no evidence: it forgives at home (Attempts);
-// in a report it could only take away from what others have seen.
-func (rs Rules) exhibits(r Rule, c Condition, key event.Key, said []Testimony, atLeast int) []exhibit {
+// in a report it could only take away from what others have seen. Anomalies add points
+// to others', and no values.
+func (rs Rules) exhibits(on *desk, r Rule, c Condition, key event.Key, said []Testimony, atLeast int) []exhibit {
 	var accused netip.Prefix
-	if key.Selector == event.BySource {
+	if key.Selector.Has(event.BySource) {
 		accused, _ = key.Source() // a key that names no source accuses nobody
 	}
 	var exhibits []exhibit
+	var voice []int
+	var of bearing // of the kind of the tally before, mostly this one's too
 	worth := 0
 	for i := range said {
 		for j := range said[i].Tallies {
 			t := &said[i].Tallies[j]
-			if t.Count() == 0 || t.First > t.Last || t.First < t.Last-c.seconds() || !r.Counts(t.Kind) {
-				continue
+			if t.Kind != of.kind {
+				of = rs.bearing(r, t.Kind)
 			}
-			severity := rs.severity(t.Kind)
-			if severity < 0 {
+			if !of.counts || t.Count() == 0 || t.First > t.Last || t.First < t.Last-c.seconds() {
 				continue
 			}
 			if exhibits == nil {
-				exhibits = make([]exhibit, 0, tallies(said[i:]))
+				exhibits, voice = on.clear(tallies(said[i:])), voices(said)
 			}
-			e := exhibit{tally: t, by: &said[i], source: accused, severity: severity}
-			if t.Source.IsValid() && key.Selector != event.BySource {
+			e := exhibit{tally: t, by: &said[i], voice: voice[i], source: accused, severity: of.severity, unusual: of.unusual}
+			if t.Source.IsValid() && !key.Selector.Has(event.BySource) {
 				e.source = t.Source
 			}
-			if r.Type == ValueCount {
-				e.values = t.Values
-				worth += max(1, len(t.Values))
+			if r.Type.distinct() {
+				e.values = r.values(t)
+				worth += max(1, len(e.values))
 			} else {
-				e.points = points(t.Count(), severity)
+				e.points = points(t.Count(), of.severity)
 				worth += e.points
 			}
 			exhibits = append(exhibits, e)
 		}
 	}
-	if worth < atLeast {
+	if on.exhibits = exhibits; worth < atLeast && r.Type != ValueAverage {
 		return nil
 	}
-	if r.Type == ValueCount && key.Selector == event.BySubnet {
-		for i := range exhibits {
-			exhibits[i].values = sources(*exhibits[i].tally)
-		}
-	}
 	return exhibits
+}
+
+// bearing is what tallies of a kind are to a rule.
+type bearing struct {
+	kind     event.Kind
+	counts   bool
+	severity int
+	unusual  bool
+}
+
+func (rs Rules) bearing(r Rule, k event.Kind) bearing {
+	b := bearing{kind: k, severity: rs.weight(r, k), unusual: anomalous(k)}
+	b.counts = r.Counts(k) && b.severity >= 0 && !(r.Type.distinct() && b.unusual)
+	return b
+}
+
+// weight is what one observation of the kind is worth to a rule; negative is credit.
+func (rs Rules) weight(r Rule, k event.Kind) int {
+	if severity := rs.severity(k); severity < 0 || r.Type != EventCount {
+		return severity
+	}
+	return 1
+}
+
+// values are the distinct values of a tally that the rule counts: its stages, for a temporal rule.
+func (r Rule) values(t *event.Tally) event.Sketch {
+	switch {
+	case r.Type.temporal():
+		var stages event.Sketch
+		for i, kind := range r.Kinds {
+			if t.Kind.Matches(kind) {
+				stages = append(stages, uint32(i))
+			}
+		}
+		return stages
+	case r.Field == FieldSource:
+		return sources(*t)
+	}
+	return t.Values
 }
 
 func tallies(said []Testimony) int {
@@ -79,7 +126,7 @@ func tallies(said []Testimony) int {
 	return n
 }
 
-// sources are the distinct sources of a tally under a subnet: the named one, or
+// sources are the distinct sources of a tally: the named one, or
 // those that found no room.
 func sources(t event.Tally) event.Sketch {
 	if t.Source.IsValid() {
@@ -104,3 +151,11 @@ func (e exhibit) provenBy(source netip.Prefix) exhibit {
 }
 
 func (e exhibit) counts() bool { return e.points > 0 || len(e.values) > 0 }
+
+// worth is what the exhibit adds to its organisation's points.
+func (e exhibit) worth() worth {
+	if e.unusual {
+		return worth{anomalous: e.points}
+	}
+	return worth{plain: e.points}
+}

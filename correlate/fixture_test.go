@@ -3,6 +3,8 @@ package correlate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,4 +83,19 @@ func offenders(v Verdict) []string {
 		all = append(all, event.SourceValue(o))
 	}
 	return all
+}
+
+// subnetHost is a host of the network that bySubnet names.
+func subnetHost(n byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
+
+// sortBy sorts by what key says, and leaves equals as they are.
+func sortBy[E any, K any](all []E, key func(E) K) {
+	slices.SortStableFunc(all, func(a, b E) int { return strings.Compare(ordered(key(a)), ordered(key(b))) })
+}
+
+func ordered(v any) string {
+	if t, ok := v.(time.Time); ok {
+		return t.Format("2006-01-02T15:04:05.000000000")
+	}
+	return fmt.Sprint(v)
 }

@@ -123,7 +123,7 @@ func TestVerdict(t *testing.T) {
 	}
 	v, ok := builtin(t).JudgeRule("ssh-brute-force", Federation, bySource, said)
 	rule, _ := builtin(t).Named("ssh-brute-force")
-	want := Verdict{Rule: rule, Scope: Federation, Key: bySource, Score: 23, Count: 11, Members: []string{"a", "b"}, First: at(0), Last: at(1250), Agreed: at(50)}
+	want := Verdict{Rule: rule, Scope: Federation, Key: bySource, Score: 23, Level: rule.Level, Count: 11, Members: []string{"a", "b"}, First: at(0), Last: at(1250), Agreed: at(50)}
 	if !ok || !reflect.DeepEqual(v, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", ok, v, want)
 	}
@@ -342,8 +342,8 @@ func TestNewRules(t *testing.T) {
 		t.Errorf("the built-in rules: %v", err)
 	}
 	for name, change := range map[string]func(*Rule){
-		"two of this name":       func(r *Rule) { r.Name = "vertical-scan" },
-		"a minute or more":       func(r *Rule) { r.Home.Timespan = time.Second },
+		"rules/vertical-scan.yml:1:1: rule vertical-scan: there are two of this name": func(r *Rule) { r.Name = "vertical-scan" },
+		"a minute to 30 days":    func(r *Rule) { r.Home.Timespan = time.Second },
 		"quorum of 1 or more":    func(r *Rule) { r.Federation.Quorum = 0 },
 		"threshold 17 is above":  func(r *Rule) { r.Type, r.Home.AtLeast = ValueCount, 17 },
 		"a threshold and quorum": func(r *Rule) { r.Home.AtLeast = 0 },

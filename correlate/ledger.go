@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	slot = time.Minute // of event time; a tally never spans two
+	slot     = time.Minute     // of event time; a tally never spans two
+	lateness = 2 * time.Minute // of events that come out of order: what they may be judged with is kept so long
 	// maxNamed bounds the tallies of one key that name a source: sources beyond
 	// them share tallies without a name. The oldest go beyond maxTallies, which
 	// takes a sensor whose clock runs wild.
@@ -22,13 +23,14 @@ const (
 // longest timespan of any rule. Memory is bounded by the number of tallies, each
 // of some 100 bytes, and at the most one key of some 300 for each.
 type Ledger struct {
-	limit    int
-	held     int // tallies
-	longest  time.Duration
-	severity func(event.Kind) int
-	hash     func(value string) uint32
-	budget   budget
-	pages    map[event.Key]*page
+	limit   int
+	held    int // tallies
+	rules   Rules
+	longest time.Duration
+	hash    func(value string) uint32
+	budget  budget
+	pages   map[event.Key]*page
+	cut     int64 // see Cut
 }
 
 type page struct {
@@ -42,7 +44,24 @@ type page struct {
 // NewLedger returns an empty ledger of at most limit tallies. hash is the keyed
 // hash under which targets enter the sketches that leave the host.
 func NewLedger(rules Rules, limit int, hash func(value string) uint32) *Ledger {
-	return &Ledger{limit: limit, longest: rules.Longest(), severity: rules.severity, hash: hash, pages: make(map[event.Key]*page)}
+	return &Ledger{limit: limit, rules: rules, longest: rules.Longest(), hash: hash, pages: make(map[event.Key]*page)}
+}
+
+// Cut has no tally hold observations from before the end of the second of at and from after it: a person
+// has decided then, and what comes later is looked at by itself. Only the last cut holds for what comes late.
+func (l *Ledger) Cut(at time.Time) { l.cut = at.Unix() + 1 }
+
+// CutAt is the first second after the last cut, as Unix time; zero where there was none.
+func (l *Ledger) CutAt() int64 { return l.cut }
+
+// slotOf is the seconds that share a tally with a time: from the first one to before the other.
+func (l *Ledger) slotOf(t time.Time) (from, to int64) {
+	from, at := t.Truncate(slot).Unix(), t.Unix()
+	to = from + int64(slot/time.Second)
+	if at < l.cut {
+		return from, min(to, l.cut)
+	}
+	return max(from, l.cut), to
 }
 
 // Add enters a change of the evidence under a key.
@@ -59,22 +78,20 @@ func (l *Ledger) Add(key event.Key, c Change) {
 	before := len(p.tallies)
 	l.forget(p, e.Time)
 	n := uint32(min(max(e.Count, 1), maxCount))
+	from, to := l.slotOf(e.Time)
 	if c.Delta < 0 {
-		n = p.takeBack(key.Selector, e, n)
+		n = p.takeBack(key.Selector, e, from, to, n)
 	} else {
-		t := p.tally(key.Selector, e)
+		t := p.tally(key.Selector, e, from, to)
 		counter := counter(t, e.Proof)
 		n = min(n, math.MaxUint32-*counter)
 		*counter += n
-		if v := value(key.Selector, e); v != "" {
-			t.Values = t.Values.Add(l.hash(v))
-		}
-		if key.Selector == event.BySubnet && !t.Source.IsValid() {
-			t.Values = t.Values.Add(sourceHash(event.SourcePrefix(e.Source.Addr)))
+		if hash, ok := l.hashed(l.rules.field(key.Selector, e.Kind), t, e); ok {
+			t.Values = t.Values.Add(hash)
 		}
 	}
 	if e.Proof == event.Handshake {
-		p.points += c.Delta * int(n) * l.severity(e.Kind)
+		p.points += c.Delta * int(n) * l.rules.severity(e.Kind)
 	}
 	if len(p.tallies) > maxTallies {
 		l.drop(p, &p.tallies[0])
@@ -93,6 +110,19 @@ func (l *Ledger) Add(key event.Key, c Change) {
 	}
 }
 
+// hashed is what the event adds to the sketch of its tally, of distinct values of the field. A
+// tally that names its source is one value of that field by itself.
+func (l *Ledger) hashed(f Field, t *event.Tally, e event.Event) (hash uint32, ok bool) {
+	if f == FieldSource {
+		return sourceHash(event.SourcePrefix(e.Source.Addr)), !t.Source.IsValid() && e.Source.Addr.IsValid()
+	}
+	v := f.value(e)
+	if v == "" {
+		return 0, false
+	}
+	return l.hash(v), true
+}
+
 func counter(t *event.Tally, proof event.Proof) *uint32 {
 	if proof == event.Handshake {
 		return &t.Proven
@@ -100,16 +130,15 @@ func counter(t *event.Tally, proof event.Proof) *uint32 {
 	return &t.Spoofable
 }
 
-// find returns the index of the tally of the event's kind, proof and slot, or -1.
+// find returns the index of the tally of the event's kind, proof and slot, which is from some second to before
+// another, or -1.
 // Proven and spoofable evidence are tallied apart, so that the values of one are
 // not taken for the other's. Nearly all events belong to one of the newest
 // tallies, so the search begins there.
-func (p *page) find(source netip.Prefix, e event.Event) int {
-	start := e.Time.Truncate(slot).Unix()
-	end := start + int64(slot/time.Second)
+func (p *page) find(source netip.Prefix, e event.Event, from, to int64) int {
 	for i := len(p.tallies) - 1; i >= 0; i-- {
 		t := &p.tallies[i]
-		if t.Kind == e.Kind && t.Source == source && t.First >= start && t.First < end && *counter(t, e.Proof) > 0 {
+		if t.Kind == e.Kind && t.Source == source && t.First >= from && t.First < to && *counter(t, e.Proof) > 0 {
 			return i
 		}
 	}
@@ -117,12 +146,12 @@ func (p *page) find(source netip.Prefix, e event.Event) int {
 }
 
 // tally finds or makes the tally that the event belongs to.
-func (p *page) tally(by event.Selector, e event.Event) *event.Tally {
+func (p *page) tally(by event.Selector, e event.Event, from, to int64) *event.Tally {
 	source := named(by, e)
-	i := p.find(source, e)
+	i := p.find(source, e, from, to)
 	if i < 0 && source.IsValid() && len(p.tallies) >= maxNamed {
 		source = netip.Prefix{}
-		i = p.find(source, e)
+		i = p.find(source, e, from, to)
 	}
 	at := e.Time.Unix()
 	if i >= 0 {
@@ -141,10 +170,10 @@ func (p *page) tally(by event.Selector, e event.Event) *event.Tally {
 }
 
 // takeBack takes up to n observations out again and returns how many there were.
-func (p *page) takeBack(by event.Selector, e event.Event, n uint32) uint32 {
-	i := p.find(named(by, e), e)
+func (p *page) takeBack(by event.Selector, e event.Event, from, to int64, n uint32) uint32 {
+	i := p.find(named(by, e), e, from, to)
 	if i < 0 {
-		i = p.find(netip.Prefix{}, e)
+		i = p.find(netip.Prefix{}, e, from, to)
 	}
 	if i < 0 {
 		return 0 // forgotten already
@@ -159,9 +188,10 @@ func (p *page) takeBack(by event.Selector, e event.Event, n uint32) uint32 {
 	return n
 }
 
-// named is the source that the event's tally names, none under a key that does.
+// named is the source that the event's tally names: none under a key that does, nor of
+// an event that has none.
 func named(by event.Selector, e event.Event) netip.Prefix {
-	if by == event.BySource {
+	if by.Has(event.BySource) || !e.Source.Addr.IsValid() {
 		return netip.Prefix{}
 	}
 	return event.SourcePrefix(e.Source.Addr)
@@ -169,7 +199,7 @@ func named(by event.Selector, e event.Event) netip.Prefix {
 
 // forget drops what no rule can reach any more.
 func (l *Ledger) forget(p *page, now time.Time) {
-	before := now.Add(-l.longest - slot).Unix()
+	before := now.Add(-l.longest - slot - lateness).Unix()
 	if len(p.tallies) == 0 || p.tallies[0].Last >= before {
 		return
 	}
@@ -182,7 +212,7 @@ func (l *Ledger) forget(p *page, now time.Time) {
 	})
 }
 
-func (l *Ledger) drop(p *page, t *event.Tally) { p.points -= int(t.Proven) * l.severity(t.Kind) }
+func (l *Ledger) drop(p *page, t *event.Tally) { p.points -= int(t.Proven) * l.rules.severity(t.Kind) }
 
 // Tallies returns the evidence under a key, to be read before the next Add.
 func (l *Ledger) Tallies(key event.Key) []event.Tally {

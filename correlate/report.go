@@ -19,11 +19,12 @@ var coarse = []int64{5 * 60, 10 * 60, 20 * 60, 60 * 60}
 
 // Fit encodes the report, in slots as fine as its size allows. If even the
 // coarsest do not fit, the tallies that weigh least are shed and counted: what
-// proves no source goes first, because anybody could have made it up.
-func Fit(r event.Report) ([]byte, error) {
+// proves no source goes first, because anybody could have made it up. What was
+// before the second cut is kept apart from what came later (Ledger.Cut).
+func Fit(r event.Report, cut int64) ([]byte, error) {
 	fine, shed := r.Tallies, r.Shed
 	for _, width := range coarse {
-		r.Tallies = merge(fine, width)
+		r.Tallies = merge(fine, width, cut)
 		body, err := event.Encode(r)
 		if err != nil {
 			return nil, fmt.Errorf("encode report on %s: %w", r.Key, err)
@@ -52,13 +53,14 @@ func Fit(r event.Report) ([]byte, error) {
 	return nil, fmt.Errorf("report on %.80q does not fit into %d bytes", r.Key.String(), event.MaxReport)
 }
 
-// merge adds up tallies of one kind, source and proof that share a slot of width seconds.
-func merge(tallies []event.Tally, width int64) []event.Tally {
+// merge adds up tallies of one kind, source and proof that share a slot of width seconds, on one side of the cut.
+func merge(tallies []event.Tally, width, cut int64) []event.Tally {
 	type place struct {
 		slot  int64
 		kind  event.Kind
 		from  netip.Prefix
 		proof bool
+		later bool
 	}
 	at := map[place]int{}
 	var merged []event.Tally
@@ -66,7 +68,7 @@ func merge(tallies []event.Tally, width int64) []event.Tally {
 		if t.Count() == 0 {
 			continue // forgiven
 		}
-		p := place{t.First / width, t.Kind, t.Source, t.Spoofable == 0}
+		p := place{t.First / width, t.Kind, t.Source, t.Spoofable == 0, t.First >= cut}
 		i, ok := at[p]
 		if !ok {
 			at[p] = len(merged)
@@ -114,6 +116,9 @@ func NewReporter(rules Rules) *Reporter {
 func (r *Reporter) Due(now time.Time, key event.Key, tallies []event.Tally) time.Time {
 	last, ok := r.told[key]
 	count, measures := r.measure(key, tallies)
+	if len(measures) == 0 {
+		return time.Time{} // no rule judges it together with others' evidence
+	}
 	if !ok {
 		return now
 	}
@@ -122,10 +127,10 @@ func (r *Reporter) Due(now time.Time, key event.Key, tallies []event.Tally) time
 	}
 	i := 0
 	for _, rule := range r.rules.list {
-		if rule.GroupBy != key.Selector {
+		if rule.GroupBy != key.Selector || rule.Local {
 			continue
 		}
-		if measures[i] != last.measures[i] && min(measures[i], last.measures[i]) < max(rule.Federation.share(), rule.Home.AtLeast) {
+		if rule.decides(last.measures[i], measures[i]) {
 			return now
 		}
 		i++
@@ -134,6 +139,23 @@ func (r *Reporter) Due(now time.Time, key event.Key, tallies []event.Tally) time
 		return now
 	}
 	return time.Unix(0, last.at).Add(last.interval)
+}
+
+// decides reports whether it can decide a verdict that this node's evidence is worth more, or less,
+// than it was. Above the threshold what may lift the verdict to another level decides, by this
+// node's evidence alone or with others that have as much.
+func (r Rule) decides(before, after int) bool {
+	if min(before, after) < r.enough() {
+		return before != after
+	}
+	for _, c := range []Condition{r.Home, r.Federation} {
+		for _, l := range c.Levels {
+			if step := c.at(l).share(); (before < step) != (after < step) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Told notes that the evidence under key was told at now.
@@ -152,25 +174,42 @@ func (r *Reporter) Keep(has func(event.Key) bool) {
 	maps.DeleteFunc(r.told, func(key event.Key, _ told) bool { return !has(key) })
 }
 
+// enough is what one member's evidence is worth to a rule at the most, at home or over the
+// federation. A rule that Crowds may find several prefixes in one subnet: the others are told of
+// the second one within lastInterval.
+func (r Rule) enough() int { return max(r.Federation.share(), r.Home.AtLeast) }
+
+// ofOneSource is what evidence against one source is worth to a rule that Crowds at the most.
+func (r Rule) ofOneSource() int {
+	return max(r.crowd(r.Federation).share(), r.crowd(r.Home).share())
+}
+
 // measure is the count of observations, and what they are worth to each rule of
 // the key's selector.
 func (r *Reporter) measure(key event.Key, tallies []event.Tally) (count uint64, measures []int) {
 	for _, rule := range r.rules.list {
-		if rule.GroupBy != key.Selector {
+		if rule.GroupBy != key.Selector || rule.Local {
 			continue
 		}
 		measure, values := 0, event.Sketch{}
+		var bySource map[netip.Prefix]int
+		if rule.Crowds() {
+			bySource = make(map[netip.Prefix]int, len(tallies))
+		}
 		for _, t := range tallies {
 			switch {
 			case !rule.Counts(t.Kind):
-			case rule.Type != ValueCount:
-				measure += points(t.Count(), r.rules.severity(t.Kind))
+			case rule.Crowds():
+				bySource[t.Source] += points(t.Count(), r.rules.weight(rule, t.Kind))
+			case !rule.Type.distinct():
+				measure += points(t.Count(), r.rules.weight(rule, t.Kind))
 			case len(values) == event.SketchSize: // no rule counts further
-			case key.Selector == event.BySubnet:
-				values = values.Merge(sources(t))
 			default:
-				values = values.Merge(t.Values)
+				values = values.Merge(rule.values(&t))
 			}
+		}
+		for _, worth := range bySource {
+			measure += min(worth, rule.ofOneSource())
 		}
 		measures = append(measures, measure+len(values))
 	}

@@ -21,7 +21,7 @@ func total(tallies []event.Tally) (n uint64) {
 }
 
 func fitted(t testing.TB, r event.Report) event.Report {
-	body, err := Fit(r)
+	body, err := Fit(r, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestFit(t *testing.T) {
 		}
 	}
 	r.Key.Value = strings.Repeat("x", event.MaxReport)
-	if _, err := Fit(r); err == nil || !strings.Contains(err.Error(), "does not fit") {
+	if _, err := Fit(r, 0); err == nil || !strings.Contains(err.Error(), "does not fit") {
 		t.Errorf("a key larger than a report: %v", err)
 	}
 }
@@ -117,7 +117,7 @@ func FuzzFit(f *testing.F) {
 		for i := range int64(n % 300) {
 			r.Tallies = append(r.Tallies, event.Tally{Kind: event.Kind(kind), First: i * step, Last: i * step, Proven: count, Values: event.Sketch{uint32(i)}})
 		}
-		if body, err := Fit(r); err == nil && len(body) > event.MaxReport {
+		if body, err := Fit(r, 0); err == nil && len(body) > event.MaxReport {
 			t.Fatalf("%d bytes", len(body))
 		}
 	})

@@ -164,18 +164,16 @@ func (q *queue) remove(w *words) {
 }
 
 // evict chooses words of the organisation that holds most, but not those that
-// came in last: a new key could otherwise never gather weight. It returns nil
-// where there are no others of it.
+// came in last: a new key could otherwise never gather weight. Where it has no
+// others, the next one's turn it is. It returns nil where there are none.
 func (r *room) evict() *words {
-	if len(r.ranking) == 0 {
-		return nil
-	}
-	h := r.ranking[0]
-	for _, in := range []*queue{&h.alone, &h.shared} {
-		for w := in.front; w != nil; w = w.behind {
-			if w != r.last {
-				r.evicted++
-				return w
+	for _, h := range r.ranking.top() {
+		for _, in := range []*queue{&h.alone, &h.shared} {
+			for w := in.front; w != nil; w = w.behind {
+				if w != r.last {
+					r.evicted++
+					return w
+				}
 			}
 		}
 	}
@@ -185,6 +183,14 @@ func (r *room) evict() *words {
 // ranking is a heap of the organisations: on top the one that holds most, among
 // equals the one that has been quiet longest.
 type ranking []*holder
+
+// top are the two that hold most, if there are two.
+func (r ranking) top() []*holder {
+	if len(r) < 3 || r.Less(1, 2) {
+		return r[:min(len(r), 2)]
+	}
+	return []*holder{r[0], r[2]}
+}
 
 func (r ranking) Len() int { return len(r) }
 

@@ -13,35 +13,65 @@ import (
 	"github.com/komondor/komondor/event"
 )
 
-// Rule has the shape of a Sigma correlation rule (specification 2.1), with event
-// kinds in the place of base rules. What Sigma does not know stands in Home and
-// Federation: one rule is judged with two conditions, on a node's own evidence
-// and on that of all members together.
+// Rule is a Sigma correlation rule (specification 2.1), with event kinds in the place of base
+// rules or beside them. What Sigma does not know: a rule is judged with two conditions, on a
+// node's own evidence and on that of all members together.
 type Rule struct {
-	Name  string // as Sigma's name: lower case and hyphens
-	Title string
-	Type  Type
-	// Kinds are the kinds the rule counts: whole ones, or prefixes ending in ".*".
-	Kinds   []string
+	Name        string // lower case and hyphens
+	Title       string // a line
+	Description string
+	// From is where the rule is written, FILE:LINE:COLUMN; empty where it is not.
+	From string
+	Type Type
+	// Kinds are what the rule counts: kinds, prefixes of them that end in ".*", and "=NAME" for
+	// what a selection picks out. For the temporal types each is a stage, in their order.
+	Kinds []string
+	// Names are Kinds as the rule's file has them, for people; empty: as they are.
+	Names   []string
 	GroupBy event.Selector
-	Level   string // as Sigma's level: informational, low, medium, high, critical
+	Field   Field // that ValueCount counts; empty: the selector's own, see fieldOf
+	// Level is Sigma's: informational, low, medium, high or critical. A rule whose conditions have
+	// levels shows the one that the evidence reaches in its place.
+	Level string
 	// Blocks says whether the rule names offenders to block; otherwise it informs.
 	Blocks bool
+	// Sources is how many sources a prefix must have evidence against, at the least, where
+	// the rule blocks prefixes (Crowds): 2 to 64.
+	Sources int
+	// Local rules are judged at home only, because what they count must not leave the host.
+	Local bool
 
 	Home       Condition
 	Federation Condition
+
+	Selections []Selection // that Kinds name
 }
 
 // Type is how a rule counts; the names are Sigma's.
 type Type string
 
+// The types.
 const (
+	// EventCount counts observations.
+	EventCount Type = "event_count"
 	// ValueSum adds the severity points of the events.
 	ValueSum Type = "value_sum"
-	// ValueCount counts distinct values: ports under a source, targets under a
-	// port or vulnerability, sources under a subnet.
+	// ValueAverage is the mean severity of an organisation's events. As many organisations as the
+	// quorum must reach the threshold, each by itself.
+	ValueAverage Type = "value_avg"
+	// ValueCount counts distinct values of a field.
 	ValueCount Type = "value_count"
+	// Temporal counts the stages of which there is an event.
+	Temporal Type = "temporal"
+	// TemporalOrdered is Temporal for stages that follow one another. Times are known to a slot
+	// of a report (five minutes and more, a minute at home): events of one slot are in order.
+	TemporalOrdered Type = "temporal_ordered"
 )
+
+// distinct tells whether the type counts distinct values: of a field, or stages.
+func (t Type) distinct() bool { return t == ValueCount || t.temporal() }
+
+func (t Type) temporal() bool { return t == Temporal || t == TemporalOrdered }
 
 // Condition is Sigma's timespan and "gte" condition, with a quorum.
 type Condition struct {
@@ -50,6 +80,8 @@ type Condition struct {
 	// Quorum is how many distinct organisations must have evidence; none of them
 	// counts for more than AtLeast/Quorum (rounded up).
 	Quorum int
+	// Levels are thresholds with names, ascending; the lowest is AtLeast. There need not be any.
+	Levels []Level
 }
 
 func (c Condition) seconds() int64 { return int64(c.Timespan / time.Second) }
@@ -76,95 +108,71 @@ func (r Rule) Counts(kind event.Kind) bool {
 	return slices.ContainsFunc(r.Kinds, kind.Matches)
 }
 
-// Builtin returns the rules that are loaded without any configuration, with the
-// defaults of the design, section 4.
-func Builtin() []Rule {
-	return []Rule{
-		{
-			Name: "ssh-brute-force", Title: "Login attempts by guessing", Type: ValueSum,
-			Kinds: []string{"ssh.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 10, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 20, Quorum: 2},
-		},
-		{
-			Name: "web-attack", Title: "Searching a web server for weaknesses, or guessing its passwords", Type: ValueSum,
-			Kinds: []string{"http.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 15, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 20, Quorum: 2},
-		},
-		{
-			Name: "ftp-brute-force", Title: "Logins to a file server by guessing", Type: ValueSum,
-			Kinds: []string{"ftp.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 10, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 20, Quorum: 2},
-		},
-		{
-			Name: "ids-alert-burst", Title: "Many IDS alerts about one source", Type: ValueSum,
-			Kinds: []string{"ids.*"}, GroupBy: event.BySource, Level: "high", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 20, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 30, Quorum: 2},
-		},
-		{
-			Name: "vertical-scan", Title: "One source tries many ports", Type: ValueCount,
-			Kinds: []string{"scan.*", "ids.*"}, GroupBy: event.BySource, Level: "medium", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 10, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 10, Quorum: 2},
-		},
-		{
-			Name: "horizontal-scan", Title: "One port is tried on many targets", Type: ValueCount,
-			Kinds: []string{"scan.*", "ids.*"}, GroupBy: event.ByPort, Level: "medium", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 10, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 10, Quorum: 2},
-		},
-		{
-			Name: "vulnerability-sweep", Title: "One vulnerability is tried on many targets", Type: ValueCount,
-			Kinds: []string{"ids.*"}, GroupBy: event.ByVulnerability, Level: "high", Blocks: true,
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 10, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 10, Quorum: 2},
-		},
-		{
-			Name: "mixed-scan", Title: "Many sources try one subnet", Type: ValueCount,
-			Kinds: []string{"scan.*", "ids.*"}, GroupBy: event.BySubnet, Level: "medium",
-			Home:       Condition{Timespan: 10 * time.Minute, AtLeast: 12, Quorum: 1},
-			Federation: Condition{Timespan: time.Hour, AtLeast: 12, Quorum: 2},
-		},
-	}
-}
-
 // Rules is a checked set of rules with their severity table.
 type Rules struct {
-	list     []Rule
-	severity func(event.Kind) int
+	list       []Rule
+	concern    map[concern][]int // the places in the list of the rules that a known kind concerns
+	selections []Selection
+	fields     map[string]Field // by selection: what its tallies' sketches hold
+	severity   func(event.Kind) int
+	relations  []Relation
 }
 
 // NewRules checks the rules; all that is wrong with them is in the error.
 func NewRules(list []Rule, severity func(event.Kind) int) (Rules, error) {
+	rs := Rules{fields: map[string]Field{}, severity: func(k event.Kind) int { return severity(k.Plain()) }}
 	var errs []error
 	names := map[string]bool{}
 	for _, r := range list {
 		if names[r.Name] {
-			errs = append(errs, fmt.Errorf("rule %s: there are two of this name", r.Name))
+			errs = append(errs, placed(r.From, fmt.Errorf("rule %s: %w", r.Name, errTwo)))
 		}
 		names[r.Name] = true
-		for _, c := range []Condition{r.Home, r.Federation} {
-			if c.Timespan < time.Minute || c.AtLeast < 1 || c.Quorum < 1 {
-				errs = append(errs, fmt.Errorf("rule %s: want a timespan of a minute or more, and a threshold and quorum of 1 or more", r.Name))
-			}
-			if r.Type == ValueCount && c.AtLeast > event.SketchSize {
-				errs = append(errs, fmt.Errorf("rule %s: distinct values are exact up to %d, threshold %d is above", r.Name, event.SketchSize, c.AtLeast))
-			}
+		if err := r.check(); err != nil {
+			errs = append(errs, placed(r.From, fmt.Errorf("rule %s: %w", r.Name, err)))
+		}
+		rs.list = append(rs.list, rs.prepare(r))
+	}
+	rs.concerns()
+	return rs, errors.Join(errs...)
+}
+
+var errTwo = errors.New("there are two of this name: give this one another")
+
+// placed puts before an error the place that it is about, if there is one.
+func placed(place string, err error) error {
+	if place == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", place, err)
+}
+
+// longestTimespan is how long a node keeps what it has seen.
+const longestTimespan = 30 * 24 * time.Hour
+
+// check says what is wrong with the rule's conditions: the first thing, which is mostly wrong with both.
+func (r Rule) check() error {
+	for _, c := range []Condition{r.Home, r.Federation} {
+		if c.Timespan < time.Minute || c.Timespan > longestTimespan || c.AtLeast < 1 || c.Quorum < 1 {
+			return errors.New("want a timespan of a minute to 30 days, and a threshold and quorum of 1 or more")
+		}
+		if most := c.most(); r.Type.distinct() && most > event.SketchSize {
+			return fmt.Errorf("distinct values are exact up to %d, threshold %d is above", event.SketchSize, most)
+		}
+		if err := c.checkLevels(); err != nil {
+			return err
 		}
 	}
-	return Rules{list: list, severity: severity}, errors.Join(errs...)
+	return nil
 }
 
 // WithQuorum returns the rules with another quorum over the federation, at least 1.
 func (rs Rules) WithQuorum(q int) Rules {
-	list := slices.Clone(rs.list)
-	for i := range list {
-		list[i].Federation.Quorum = max(q, 1)
+	rs.list = slices.Clone(rs.list)
+	for i := range rs.list {
+		rs.list[i].Federation.Quorum = max(q, 1)
 	}
-	return Rules{list: list, severity: rs.severity}
+	return rs
 }
 
 // All returns the rules in their order.
@@ -189,20 +197,4 @@ func (rs Rules) Named(name string) (Rule, bool) {
 		return Rule{}, false
 	}
 	return rs.list[i], true
-}
-
-// values names, for one event under a selector, the distinct value that the
-// rules of the selector count.
-func value(by event.Selector, e event.Event) string {
-	switch by {
-	case event.BySource:
-		if e.Target.Port != 0 {
-			return fmt.Sprintf("%s/%d", e.Protocol, e.Target.Port)
-		}
-	case event.ByPort, event.ByVulnerability:
-		if e.Target.Addr.IsValid() {
-			return e.Target.Addr.Unmap().String()
-		}
-	}
-	return ""
 }

@@ -10,19 +10,19 @@ import (
 type sum struct {
 	condition     Condition
 	byValue       bool
-	entered       uint                      // exhibits, so far
-	total, voters int                       // of shares, and of organisations that have one
-	points        map[string]int            // by organisation
-	values        map[string]map[uint32]int // of an organisation: in how many tallies
-	union         map[uint32]int            // of all of them
+	average       bool
+	entered       uint                 // exhibits, so far
+	total, voters int                  // of shares, and of organisations that have one
+	worth         each[worth]          // of an organisation
+	counts        each[uint64]         // likewise, of what an average is over
+	values        each[map[uint32]int] // likewise: in how many tallies
+	union         map[uint32]int       // of all of them
 }
 
 func newSum(r Rule, c Condition) *sum {
-	s := &sum{condition: c, byValue: r.Type == ValueCount}
+	s := &sum{condition: c, byValue: r.Type.distinct(), average: r.Type == ValueAverage}
 	if s.byValue {
-		s.values, s.union = make(map[string]map[uint32]int), make(map[uint32]int)
-	} else {
-		s.points = make(map[string]int)
+		s.union = make(map[uint32]int)
 	}
 	return s
 }
@@ -30,7 +30,14 @@ func newSum(r Rule, c Condition) *sum {
 // enter adds an exhibit, or takes it out again (sign -1).
 func (s *sum) enter(e exhibit, sign int) {
 	s.entered++
-	s.add(e.by.Organisation, e.points, e.values, sign)
+	if s.average {
+		n := min(e.tally.Count(), maxCount)
+		if sign < 0 {
+			n = -n
+		}
+		*s.counts.of(e.voice) += n
+	}
+	s.add(e.voice, e.worth(), e.values, sign)
 }
 
 // doubled reports whether as many exhibits as before have been entered since it
@@ -38,24 +45,24 @@ func (s *sum) enter(e exhibit, sign int) {
 func (s *sum) doubled() bool { return s.entered&(s.entered-1) == 0 }
 
 // add enters a tally's worth, or takes it out again (sign -1).
-func (s *sum) add(organisation string, points int, values event.Sketch, sign int) {
+func (s *sum) add(voice int, w worth, values event.Sketch, sign int) {
 	if !s.byValue {
-		before := s.points[organisation]
-		s.points[organisation] = before + sign*points
-		s.account(before, before+sign*points)
+		own := s.worth.of(voice)
+		before := own.points()
+		*own = own.plus(w, sign)
+		s.account(before, own.points())
 		return
 	}
-	own := s.values[organisation]
-	if own == nil {
-		own = make(map[uint32]int)
-		s.values[organisation] = own
+	own := s.values.of(voice)
+	if *own == nil {
+		*own = make(map[uint32]int)
 	}
-	before := len(own)
+	before := len(*own)
 	for _, v := range values {
-		tally(own, v, sign)
+		tally(*own, v, sign)
 		tally(s.union, v, sign)
 	}
-	s.account(before, len(own))
+	s.account(before, len(*own))
 }
 
 func tally(counts map[uint32]int, v uint32, sign int) {
@@ -76,10 +83,24 @@ func (s *sum) account(before, after int) {
 }
 
 func (s *sum) crossed() bool {
+	if s.average {
+		return s.meanEnough() >= s.condition.Quorum
+	}
 	if s.total < s.condition.AtLeast || s.voters < s.condition.Quorum {
 		return false
 	}
 	return !s.byValue || len(s.union) >= s.condition.AtLeast && s.credited() >= s.condition.AtLeast
+}
+
+// meanEnough is how many organisations there are whose events have, each its own, a mean that reaches
+// the threshold. A mean over all would let one that exaggerates make up for what the others have not seen.
+func (s *sum) meanEnough() (n int) {
+	for _, w := range s.worth {
+		if count := *s.counts.of(w.voice); count > 0 && float64(w.value.points()) >= float64(count)*float64(s.condition.AtLeast) {
+			n++
+		}
+	}
+	return n
 }
 
 // credited is how many distinct values count, up to the threshold, when each is
@@ -88,26 +109,26 @@ func (s *sum) crossed() bool {
 // It is a maximum matching, found by augmenting paths; a path is no longer than
 // the threshold, which is event.SketchSize at the most.
 func (s *sum) credited() int {
-	to := make(map[uint32]string)
+	to := make(map[uint32]int)
 	tried := make(map[uint32]bool)
-	var credit func(organisation string) bool
-	credit = func(organisation string) bool {
-		for v := range s.values[organisation] {
+	var credit func(voice int) bool
+	credit = func(voice int) bool {
+		for v := range *s.values.of(voice) {
 			if tried[v] {
 				continue
 			}
 			tried[v] = true
 			if holder, taken := to[v]; !taken || credit(holder) {
-				to[v] = organisation
+				to[v] = voice
 				return true
 			}
 		}
 		return false
 	}
-	for organisation := range s.values {
+	for _, own := range s.values {
 		for range s.condition.share() {
 			clear(tried)
-			if !credit(organisation) {
+			if !credit(own.voice) {
 				break
 			}
 			if len(to) >= s.condition.AtLeast {

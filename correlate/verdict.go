@@ -16,8 +16,11 @@ type Verdict struct {
 	Organisation string
 	// Score is in the rule's unit: points, or distinct values. It is the whole
 	// evidence's, not capped by organisation as for the threshold.
-	Score   int
+	Score int
+	// Level is the rule's, or the highest of its levels that the evidence reaches.
+	Level   string
 	Count   uint64 // observations
+	Targets int    // distinct ones, where the key's evidence counts them
 	Members []string
 	// First and Last bound the evidence that counted, for people to see.
 	First, Last time.Time
@@ -27,7 +30,8 @@ type Verdict struct {
 	// an attack alive, nor can a replay. It is zero without a quorum (Measure).
 	Agreed time.Time
 	// Offenders are the sources that cross the threshold and the quorum each by
-	// itself, on evidence with proof of source. Others are shown, not blocked.
+	// itself, on evidence with proof of source; for a rule that Crowds, the prefixes
+	// that do. Others are shown, not blocked.
 	Offenders []netip.Prefix
 	agreedOn  map[netip.Prefix]time.Time
 }
@@ -63,9 +67,12 @@ type gist struct {
 	scope            Scope
 	offenders, score int
 	agreed           int64 // Unix seconds
+	rank             int
 }
 
-func (v Verdict) gist() gist { return gist{v.Scope, len(v.Offenders), v.Score, v.Agreed.Unix()} }
+func (v Verdict) gist() gist {
+	return gist{v.Scope, len(v.Offenders), v.Score, v.Agreed.Unix(), v.rank()}
+}
 
 func (g gist) supersedes(old gist) bool {
 	switch {
@@ -75,5 +82,9 @@ func (g gist) supersedes(old gist) bool {
 		return true
 	}
 	// A verdict that names fewer must not take the place of one that names more.
-	return g.offenders == old.offenders && g.score >= louder*old.score
+	if g.offenders < old.offenders {
+		return false
+	}
+	// Nor one whose evidence ends long before, or two would take each other's place in turn.
+	return g.rank > old.rank && old.agreed-g.agreed < int64(renewal/time.Second) || g.rank == old.rank && g.score >= louder*old.score
 }
