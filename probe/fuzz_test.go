@@ -5,12 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/komondor/komondor/probe/text"
 )
 
 // fuzzFormat feeds a parser hostile logs: nothing may panic, and every event must
 // be one that the rest of the program can rely on (checkEvent in parseAll).
 func fuzzFormat(f *testing.F, name string) {
-	format, err := Lookup(name)
+	format, err := Builtin().Lookup(name)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -40,6 +42,7 @@ func FuzzSuricata(f *testing.F)  { fuzzFormat(f, "suricata") }
 func FuzzWebAccess(f *testing.F) { fuzzFormat(f, "web-access") }
 func FuzzWebError(f *testing.F)  { fuzzFormat(f, "web-error") }
 func FuzzVsftpd(f *testing.F)    { fuzzFormat(f, "vsftpd") }
+func FuzzAuditd(f *testing.F)    { fuzzFormat(f, "auditd") }
 
 // FuzzSSHMessage has the fuzzer write sshd's message and nothing else, where the
 // parser does most of its work.
@@ -52,11 +55,11 @@ func FuzzSSHMessage(f *testing.F) {
 		f.Fatal(err)
 	}
 	for line := range bytes.Lines(log) {
-		if h := (syslogHeader{}); h.split(line) {
-			f.Add(h.message)
+		if h := (text.Header{}); h.Split(line) {
+			f.Add(h.Message)
 		}
 	}
-	format, _ := Lookup("sshd")
+	format, _ := Builtin().Lookup("sshd")
 	f.Fuzz(func(t *testing.T, message []byte) {
 		line := append([]byte("2026-11-22T05:00:00Z gate sshd[700]: "), message...)
 		parseAll(t, format, testClock, "fuzz.log", line)

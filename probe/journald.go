@@ -2,197 +2,240 @@ package probe
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/probe/text"
 )
 
-func journaldFormat() Format {
-	return Format{
+// journaldFormat reads the journal with the formats of the programs that write to it.
+func journaldFormat(formats []text.Format) text.Format {
+	return text.Format{
 		Name:    "journald",
 		Aliases: []string{"journal", "journald-json"},
-		About:   "OpenSSH's entries in the systemd journal, as journalctl -o json prints them",
-		New:     func(Clock) Parser { return &journaldParser{} },
-		Recognise: eachLine(func(line []byte) bool {
+		About:   "the systemd journal as journalctl -o json prints it: whichever programs have a format here, and the kernel",
+		New:     func(c text.Clock) text.Parser { return &journaldParser{programs: newPrograms(formats, c)} },
+		Recognise: text.EachLine(func(line []byte) bool {
 			return bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"__REALTIME_TIMESTAMP"`))
 		}),
 	}
 }
 
+// journaldParser turns entries into lines as syslog would have written them.
 type journaldParser struct {
-	log sshLog
+	programs programs
+	fields   [10]text.Value
+	stamps   stampWriter
+	texts    []byte // unescaped fields
+	line     []byte // in syslog's form
 }
 
-// journalEntry has the fields of an entry that matter. Those that begin with an
-// underscore are journald's own; the others a client may have made up
-// (systemd.journal-fields).
-type journalEntry struct {
-	Message    journalField `json:"MESSAGE"`
-	Identifier journalField `json:"SYSLOG_IDENTIFIER"`
-	SyslogPID  journalField `json:"SYSLOG_PID"`
-	Comm       journalField `json:"_COMM"`
-	Unit       journalField `json:"_SYSTEMD_UNIT"`
-	UID        journalField `json:"_UID"`
-	PID        journalField `json:"_PID"`
-	Source     journalField `json:"_SOURCE_REALTIME_TIMESTAMP"`
-	Received   journalField `json:"__REALTIME_TIMESTAMP"`
-}
+// journalFields are the fields of an entry that matter. Those that begin with an underscore
+// are journald's own; the others a client may have made up (systemd.journal-fields).
+var journalFields = []string{"MESSAGE", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "_COMM", "_SYSTEMD_UNIT", "_UID", "_PID", "_TRANSPORT",
+	"_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"}
 
-func (p *journaldParser) Parse(line Line) (ev event.Event, ok bool, err error) {
-	if !mayBeSSHEntry(line.Bytes) {
+const (
+	fieldMessage = iota
+	fieldIdentifier
+	fieldSyslogPID
+	fieldComm
+	fieldUnit
+	fieldUID
+	fieldPID
+	fieldTransport
+	fieldSource
+	fieldReceived
+)
+
+func (p *journaldParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {
+	if !p.concerns(line.Bytes) {
+		return ev, false, text.WantObject("journald", line.Bytes)
+	}
+	p.texts = p.texts[:0]
+	if err := text.Value(line.Bytes).Fields(journalFields, p.fields[:]); err != nil {
+		return ev, false, text.Malformed("journald", line.Bytes, err)
+	}
+	name, readers := p.author()
+	if len(readers) == 0 || bytes.ContainsAny(name, " :") {
 		return ev, false, nil
 	}
-	var e journalEntry
-	if err := json.Unmarshal(line.Bytes, &e); err != nil {
-		return ev, false, malformed("journald", line.Bytes, err)
-	}
-	process, ok := e.process()
-	if !ok {
-		return ev, false, nil
-	}
-	messages, err := e.Message.values()
-	if err != nil {
-		return ev, false, malformed("journald", line.Bytes, fmt.Errorf("MESSAGE: %w", err))
-	}
-	pid := e.PID.first()
+	at, timeErr := p.microseconds()
+	pid := p.first(fieldPID)
 	if len(pid) == 0 {
-		pid = e.SyslogPID.first()
+		pid = p.first(fieldSyslogPID)
 	}
-	for _, message := range messages {
-		if !p.log.read(process, pid, message, &ev) {
-			continue
-		}
-		if ev.Time, err = e.time(); err != nil {
-			return event.Event{}, false, malformed("journald", line.Bytes, err)
-		}
-		ev.Sensor, ev.File, ev.Line = "journald", line.File, line.Number
-		return ev, true, nil
+	p.line = append(p.stamps.append(p.line[:0], at), " - "...)
+	p.line = append(p.line, name...)
+	if len(pid) > 0 && len(pid) < 12 {
+		p.line = append(append(append(p.line, '['), pid...), ']')
 	}
-	return ev, false, nil
+	p.line = append(p.line, ": "...)
+	head := len(p.line)
+	valueErr := p.values(p.fields[fieldMessage], func(message []byte) bool {
+		p.line = append(p.line[:head], message...)
+		ev, ok, err = readers.parse(text.Line{File: line.File, Number: line.Number, Bytes: p.line})
+		return !ok && err == nil
+	})
+	switch {
+	case valueErr != nil:
+		return event.Event{}, false, text.Malformed("journald", line.Bytes, fmt.Errorf("MESSAGE: %w", valueErr))
+	case ok && timeErr != nil:
+		return event.Event{}, false, text.Malformed("journald", line.Bytes, timeErr)
+	case ok:
+		ev.Sensor = "journald"
+	}
+	return ev, ok, err
 }
 
 // Flush has nothing to return: every entry is one line.
 func (p *journaldParser) Flush() (ev event.Event, ok bool, err error) { return }
 
-// mayBeSSHEntry tells without decoding whether an entry can be evidence. A quote
-// inside a string is escaped, so `"MESSAGE":"` can only be the field's name.
-func mayBeSSHEntry(line []byte) bool {
-	if !bytes.Contains(line, []byte(`"sshd`)) {
-		return false
-	}
-	const name = `"MESSAGE":"`
-	i := bytes.Index(line, []byte(name))
-	if i < 0 {
-		return true // an array, or written with blanks
-	}
-	message := line[i+len(name):]
-	if end := bytes.IndexAny(message[:min(len(message), 80)], `"\`); end >= 0 {
-		if message[end] == '\\' {
-			return true // an escape close to the beginning
-		}
-		message = message[:end]
-	}
-	_, message = repetitions(message)
-	form, _ := sshFormOf(message)
-	return form != nil
-}
-
-// process returns the name of the OpenSSH process that the entry comes from. Any
-// program may call itself sshd in SYSLOG_IDENTIFIER, so this counts only where
-// journald did not record the program; and any user may name a program sshd, so
-// it must be root's or belong to sshd's unit.
-func (e *journalEntry) process() (name []byte, ok bool) {
-	if name = e.Comm.first(); len(name) == 0 {
-		name = e.Identifier.first()
-	}
-	if !isSSHD(name) {
-		return nil, false
-	}
-	uid := e.UID.first()
-	return name, len(uid) == 0 || string(uid) == "0" || bytes.HasPrefix(e.Unit.first(), []byte("ssh"))
-}
-
-// time is when sshd wrote the message, or else when journald got it.
-func (e *journalEntry) time() (time.Time, error) {
-	stamp := e.Source.first()
-	if len(stamp) == 0 {
-		stamp = e.Received.first()
-	}
-	us, err := strconv.ParseInt(string(stamp), 10, 64)
-	if err != nil || us < 0 {
-		return time.Time{}, fmt.Errorf("__REALTIME_TIMESTAMP %q: want microseconds since 1970", stamp)
-	}
-	return time.UnixMicro(us).UTC(), nil
-}
-
-// journalField is a field as it stands in the entry. journalctl writes a string;
-// an array of bytes where that is not UTF-8 or not printable; null where it is too
-// large; an array of those where the field occurs several times.
-type journalField struct{ json.RawMessage }
-
-// first returns the field's first value, or nothing.
-func (f journalField) first() []byte {
-	values, err := f.values()
-	if err != nil || len(values) == 0 {
-		return nil
-	}
-	return values[0]
-}
-
-func (f journalField) values() (values [][]byte, err error) {
-	raw := []json.RawMessage{f.RawMessage}
-	if len(f.RawMessage) > 0 && f.RawMessage[0] == '[' && !isByteArray(f.RawMessage) {
-		if err := json.Unmarshal(f.RawMessage, &raw); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range raw {
-		if len(r) == 0 || string(r) == "null" {
+// concerns tells without decoding whether a program that we read may have written the entry:
+// one that names itself otherwise, and runs under another name, is none. A quote inside a
+// string is escaped, so `"_COMM":"` can only be the field's name. The kernel names itself so.
+func (p *journaldParser) concerns(line []byte) bool {
+	const itself, program = `"SYSLOG_IDENTIFIER":"`, `"_COMM":"`
+	for _, field := range [...]string{itself, program} {
+		_, value, ok := text.Cut(line, field)
+		if !ok {
 			continue
 		}
-		value, err := journalValue(r)
-		if err != nil {
-			return nil, err
+		name, _, ok := text.CutByte(value[:min(len(value), 80)], '"')
+		if !ok || len(p.programs.of(name)) > 0 || bytes.IndexByte(name, '\\') >= 0 {
+			return true
 		}
-		values = append(values, value)
+		if field == program {
+			return false
+		}
 	}
-	return values, nil
+	return text.Index(line, `MESSAGE"`) >= 0 // without names, or written with blanks
 }
 
-func isByteArray(data []byte) bool {
-	inner := bytes.TrimLeft(data[1:], " \t")
+// author returns the name of the program that wrote the entry, and who reads it. Any program
+// may call itself what it likes in SYSLOG_IDENTIFIER, and any user may name a program
+// sshd. So an entry is believed that is root's, or that of a system unit which is named
+// after the program; and sshd's only if it was sshd, where journald has recorded that.
+func (p *journaldParser) author() (name []byte, found readers) {
+	if string(p.first(fieldTransport)) == "kernel" {
+		return []byte("kernel"), p.programs["kernel"]
+	}
+	name, comm := p.first(fieldIdentifier), p.first(fieldComm)
+	if len(name) == 0 || text.IsProgram(name, sshd) || text.IsProgram(comm, sshd) {
+		if len(comm) > 0 {
+			name = comm
+		}
+	}
+	found = p.programs.of(name)
+	uid := p.first(fieldUID)
+	if len(found) == 0 || len(uid) == 0 || string(uid) == "0" {
+		return name, found
+	}
+	unit := p.first(fieldUnit)
+	if base, _, ok := bytes.Cut(unit, []byte("@")); ok {
+		unit = base
+	} else {
+		unit = bytes.TrimSuffix(bytes.TrimSuffix(unit, []byte(".service")), []byte(".socket"))
+	}
+	kind, _, _ := bytes.Cut(unit, []byte("-")) // "openvpn-server"
+	for _, r := range found {
+		if text.IsProgram(unit, r.names) || text.IsProgram(kind, r.names) || r.format == "sshd" && string(unit) == "ssh" {
+			return name, found
+		}
+	}
+	return name, nil
+}
+
+var sshd = []string{"sshd", "sshd-"}
+
+// microseconds since 1970 is when the program wrote the message, or else when journald got it.
+func (p *journaldParser) microseconds() (int64, error) {
+	stamp := p.first(fieldSource)
+	if len(stamp) == 0 {
+		stamp = p.first(fieldReceived)
+	}
+	us, ok := text.Value(stamp).Int()
+	if !ok || us < 0 || us > 1<<53 {
+		return 0, fmt.Errorf("__REALTIME_TIMESTAMP %q: want microseconds since 1970", stamp)
+	}
+	return us, nil
+}
+
+// stampWriter writes timestamps as RFC 3339 has them, and keeps the minute.
+type stampWriter struct {
+	minute int64
+	text   []byte
+}
+
+func (w *stampWriter) append(b []byte, us int64) []byte {
+	const perMinute = 60 * 1e6
+	if minute := us / perMinute; minute != w.minute || w.text == nil {
+		w.minute, w.text = minute, time.UnixMicro(us).UTC().AppendFormat(w.text[:0], "2006-01-02T15:04:")
+	}
+	us %= perMinute
+	digits := [...]byte{'0' + byte(us/1e7), '0' + byte(us/1e6%10), '.', 0, 0, 0, 0, 0, 0, 'Z'}
+	for i := 8; i > 2; i-- {
+		digits[i] = '0' + byte(us%10)
+		us /= 10
+	}
+	return append(append(b, w.text...), digits[:]...)
+}
+
+// first returns a field's first value, or nothing.
+func (p *journaldParser) first(field int) (value []byte) {
+	if s, ok := p.fields[field].Text(&p.texts); ok {
+		return s
+	}
+	_ = p.values(p.fields[field], func(v []byte) bool {
+		value = v
+		return false
+	})
+	return value
+}
+
+var errJournalValue = errors.New("want a string or an array of bytes")
+
+// values calls yield with each value of a field, until it returns false. journalctl writes a
+// string; an array of bytes where that is not UTF-8 or not printable; null where it is too
+// large; an array of those where the field occurs several times.
+func (p *journaldParser) values(field text.Value, yield func([]byte) bool) (err error) {
+	one := func(v text.Value) (more bool) {
+		if len(v) == 0 || string(v) == "null" {
+			return true
+		}
+		s, ok := p.value(v)
+		if !ok {
+			err = fmt.Errorf("%s: %w", text.Beginning(v), errJournalValue)
+			return false
+		}
+		return yield(s)
+	}
+	if len(field) < 2 || field[0] != '[' || isByteArray(field) {
+		one(field)
+		return err
+	}
+	return errors.Join(field.Elements(one), err)
+}
+
+// value reads a string or an array of bytes.
+func (p *journaldParser) value(v text.Value) (s []byte, ok bool) {
+	if v[0] != '[' {
+		return v.Text(&p.texts)
+	}
+	start := len(p.texts)
+	err := v.Elements(func(v text.Value) bool {
+		var n int64
+		n, ok = v.Int()
+		ok = ok && n >= 0 && n <= 255
+		p.texts = append(p.texts, byte(n))
+		return ok
+	})
+	return p.texts[start:], ok && err == nil
+}
+
+func isByteArray(v text.Value) bool {
+	inner := bytes.TrimLeft(v[1:], " \t")
 	return len(inner) > 0 && inner[0] >= '0' && inner[0] <= '9'
 }
-
-// journalValue reads a string or an array of bytes.
-func journalValue(data []byte) ([]byte, error) {
-	if data[0] == '[' && isByteArray(data) {
-		var numbers []journalByte
-		if err := json.Unmarshal(data, &numbers); err != nil {
-			return nil, err
-		}
-		b := make([]byte, len(numbers))
-		for i, n := range numbers {
-			if n > 255 {
-				return nil, fmt.Errorf("%d is no byte", n)
-			}
-			b[i] = byte(n)
-		}
-		return b, nil
-	}
-	if n := len(data); n >= 2 && data[0] == '"' && bytes.IndexByte(data, '\\') < 0 {
-		return data[1 : n-1], nil
-	}
-	var s string
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, fmt.Errorf("%s: want a string or an array of bytes", beginning(data))
-	}
-	return []byte(s), nil
-}
-
-// journalByte is a byte written as a number: encoding/json takes a []uint8 for
-// base64.
-type journalByte uint16

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/komondor/komondor/probe/follow"
+	"github.com/komondor/komondor/probe/text"
 )
 
 // logReader is a program that reads an sshd log, in this process or in its own.
@@ -43,15 +44,19 @@ func BenchmarkPeers(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	sshd, err := Builtin().Lookup("sshd")
+	if err != nil {
+		b.Fatal(err)
+	}
 	readers := []*logReader{
 		{name: "plain line scan", lines: all, read: func(path string) (float64, string, error) {
 			cpu, err := inside(b, path, func(follow.Line) error { return nil })
 			return cpu, "–", err
 		}},
 		{name: "Komondor's parser", lines: all, read: func(path string) (float64, string, error) {
-			events, p := 0, sshdFormat().New(testClock)
+			events, p := 0, sshd.New(testClock)
 			cpu, err := inside(b, path, func(l follow.Line) error {
-				_, ok, err := p.Parse(Line{File: path, Number: l.Number, Bytes: l.Bytes})
+				_, ok, err := p.Parse(text.Line{File: path, Number: l.Number, Bytes: l.Bytes})
 				if ok {
 					events++
 				}

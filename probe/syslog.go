@@ -1,179 +1,133 @@
 package probe
 
 import (
-	"bytes"
-	"errors"
-	"time"
+	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/probe/text"
 )
 
-var errNoHeader = errors.New("no syslog header: is this where the line begins?")
-
-// syslogHeader is what stands before a message in a syslog file: RFC 3164 (the
-// traditional file format), the same with an RFC 3339 timestamp (rsyslog's
-// default today), or RFC 5424.
-type syslogHeader struct {
-	stamp []byte
-	iso   bool
-	// process is the name in the tag, which the logging program chose for
-	// itself; the message can never set it.
-	process []byte
-	pid     []byte
-	message []byte
-}
-
-// split splits a line into its header and message, without reading the
-// timestamp: most lines are not evidence, and theirs never matters.
-func (h *syslogHeader) split(line []byte) (ok bool) {
-	if len(line) > 0 && line[0] == '<' { // the priority, as sent over the network
-		end := bytes.IndexByte(line[:min(len(line), 5)], '>')
-		if end < 2 {
-			return false
-		}
-		line = line[end+1:]
-		if rest, ok := bytes.CutPrefix(line, []byte("1 ")); ok {
-			return h.splitRFC5424(rest)
-		}
-	}
-	if len(line) < 20 {
-		return false
-	}
-	end := 0
-	switch {
-	case line[3] == ' ' && line[15] == ' ':
-		end = 15
-	case line[3] == ' ' && line[14] == ' ': // "Nov 2 15:40:14": the day is not padded
-		end = 14
-	case line[4] == '-' && line[10] == 'T':
-		end, h.iso = bytes.IndexByte(line[:min(len(line), 40)], ' '), true
-	}
-	if end <= 0 {
-		return false
-	}
-	h.stamp = line[:end]
-	return h.splitTag(line[end+1:])
-}
-
-// splitTag reads "HOST TAG: message". The host can be missing, and BSD and
-// BusyBox write the priority by name before or behind it.
-func (h *syslogHeader) splitTag(b []byte) bool {
-	for host := false; ; {
-		end := bytes.IndexByte(b, ' ')
-		if end <= 0 {
-			return false
-		}
-		token := b[:end]
-		b = b[end+1:]
-		switch {
-		case token[end-1] == ':':
-			h.process = token[:end-1]
-			if bracket := bytes.LastIndexByte(token, '['); bracket > 0 && token[end-2] == ']' {
-				h.process, h.pid = token[:bracket], token[bracket+1:end-2]
+// syslogFormat reads files that many programs write to, with the formats of those that do.
+func syslogFormat(formats []text.Format) text.Format {
+	return text.Format{
+		Name:    "syslog",
+		Aliases: []string{"messages", "mail.log"},
+		About:   "a file of syslog's that many programs write to (syslog, messages, auth.log, mail.log): whichever of them have a format here",
+		New: func(c text.Clock) text.Parser {
+			p := &syslogParser{programs: newPrograms(formats, c)}
+			for _, f := range formats {
+				switch f.Name {
+				case "sshd":
+					p.headless = f.New(c)
+				case "pam":
+					p.others = f.New(c)
+				}
 			}
-			h.message = trimBlanks(b)
-			return true
-		case token[0] == '<' && token[end-1] == '>':
-		case !host:
-			host = true
-		case !namesPriority(token):
-			return false // a second word that is no tag: kernel notes, "last message repeated"
+			return p
+		},
+		// A file of one program's is better read as that, if there is little else in it
+		// that we read.
+		Recognise: func(sample []byte) int {
+			programs, headers, known := newPrograms(formats, text.Clock{}), 0, 0
+			lines := map[string]int{}
+			text.EachLine(func(line []byte) bool {
+				var h text.Header
+				if !h.Split(line) {
+					return false
+				}
+				if _, err := (&text.HeaderClock{}).Read(&h); err != nil {
+					return false
+				}
+				headers++
+				if found := programs.of(h.Process); len(found) > 0 {
+					lines[found[0].format]++
+					known++
+				}
+				return true
+			})(sample)
+			most := 0
+			for _, n := range lines {
+				most = max(most, n)
+			}
+			if known-most < known/8+1 {
+				return 0
+			}
+			return headers
+		},
+	}
+}
+
+type syslogParser struct {
+	programs programs
+	headless text.Parser // sshd's, which complains of lines that were cut off
+	others   text.Parser // PAM's, which any program calls
+}
+
+func (p *syslogParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {
+	var h text.Header
+	if !h.Split(line.Bytes) {
+		return p.headless.Parse(line)
+	}
+	readers := p.programs.of(h.Process)
+	if len(readers) == 0 {
+		return p.others.Parse(line)
+	}
+	return readers.parse(line)
+}
+
+// Flush has nothing to return: every event is one line.
+func (p *syslogParser) Flush() (ev event.Event, ok bool, err error) { return }
+
+// programs has the readers of syslog's lines by the names of the programs that write them.
+type programs map[string]readers
+
+type readers []reader
+
+type reader struct {
+	format string
+	names  []string // of the format's programs, and its own
+	parser text.Parser
+}
+
+func newPrograms(formats []text.Format, c text.Clock) programs {
+	known := programs{}
+	for _, f := range formats {
+		if len(f.Programs) == 0 {
+			continue
+		}
+		r := reader{format: f.Name, names: append(append([]string{f.Name}, f.Aliases...), f.Programs...), parser: f.New(c)}
+		for _, name := range f.Programs {
+			known[name] = append(known[name], r)
 		}
 	}
+	return known
 }
 
-// namesPriority tells whether a word is a priority like "auth.info".
-func namesPriority(word []byte) bool {
-	facility, severity, ok := bytes.Cut(word, []byte("."))
-	if !ok {
-		return false
+// of finds the readers for a tag, as text.IsProgram compares it.
+func (p programs) of(tag []byte) readers {
+	if found, ok := p[string(tag)]; ok {
+		return found
 	}
-	switch string(facility) {
-	case "auth", "authpriv", "security", "daemon", "user", "syslog":
-	default:
-		return false
-	}
-	switch string(severity) {
-	case "debug", "info", "notice", "warn", "warning", "err", "error", "crit", "alert", "emerg":
-		return true
-	}
-	return false
-}
-
-// splitRFC5424 reads what follows "<PRI>1 ": STAMP HOST APP PID MSGID DATA MESSAGE.
-func (h *syslogHeader) splitRFC5424(b []byte) (ok bool) {
-	var fields [5][]byte
-	for i := range fields {
-		end := bytes.IndexByte(b[:min(len(b), 300)], ' ')
-		if end < 1 {
-			return false
+	for i := min(len(tag), 64) - 1; i > 0; i-- {
+		end := i
+		switch tag[i] {
+		case '-':
+			end++
+		case '/', '(':
+		default:
+			continue
 		}
-		fields[i], b = b[:end], b[end+1:]
-	}
-	h.stamp, h.iso, h.process = fields[0], true, fields[2]
-	if string(fields[3]) != "-" {
-		h.pid = fields[3]
-	}
-	if b, ok = skipStructuredData(b); !ok {
-		return false
-	}
-	h.message = trimBlanks(bytes.TrimPrefix(trimBlanks(b), []byte("\xEF\xBB\xBF")))
-	return true
-}
-
-// skipStructuredData skips "-" or "[id name="value" …][…]"; values escape '"',
-// '\' and ']' with a backslash (RFC 5424, 6.3.3).
-func skipStructuredData(b []byte) (rest []byte, ok bool) {
-	if len(b) > 0 && b[0] == '-' {
-		return b[1:], true
-	}
-	quoted, inside := false, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++
-		case inside && c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' && !inside:
-			inside = true
-		case c == ']' && inside:
-			inside = false
-		case !inside:
-			return b[i:], i > 0 && c == ' '
+		if found, ok := p[string(tag[:end])]; ok {
+			return found
 		}
 	}
-	return nil, len(b) > 0 && !inside
+	return nil
 }
 
-// syslogClock reads the timestamps of syslog headers. Neighbouring lines mostly
-// share theirs up to the seconds, so the last minute is kept: zones change their
-// clocks on the minute.
-type syslogClock struct {
-	Clock
-	minute []byte // what stands before the seconds, and
-	offset []byte // behind them
-	start  time.Time
-}
-
-func (c *syslogClock) read(h *syslogHeader) (t time.Time, err error) {
-	at := len(h.stamp) - len("05")
-	if h.iso {
-		at = len("2006-01-02T15:04:")
-	}
-	if len(h.stamp) > at && string(h.stamp[:at]) == string(c.minute) {
-		if d, rest, ok := seconds(h.stamp[at:]); ok && d < time.Minute && string(rest) == string(c.offset) {
-			return c.start.Add(d), nil
+// parse has the readers read a line by turns: a name can be that of several programs.
+func (r readers) parse(line text.Line) (ev event.Event, ok bool, err error) {
+	for _, one := range r {
+		if ev, ok, err = one.parser.Parse(line); ok || err != nil {
+			break
 		}
 	}
-	if h.iso {
-		t, err = c.iso(h.stamp)
-	} else {
-		t, err = c.traditional(h.stamp)
-	}
-	if err != nil {
-		return t, err
-	}
-	if d, rest, ok := seconds(h.stamp[at:]); ok && d < time.Minute { // a leap second is the next minute's
-		c.minute, c.offset, c.start = append(c.minute[:0], h.stamp[:at]...), append(c.offset[:0], rest...), t.Add(-d)
-	}
-	return t, nil
+	return ev, ok, err
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/komondor/komondor/event"
+	"github.com/komondor/komondor/probe/text"
 )
 
 // The truth tests compare the parsers with what independent tools found in real
@@ -23,6 +24,11 @@ import (
 // so does a listed one that is gone.
 
 const shared = "../../shared/data"
+
+// differences lists all of them, for the sensors of each family.
+func differences() []truthDifference {
+	return slices.Concat(truthDifferences, daemonDifferences, networkDifferences)
+}
 
 // report checks one file against its truth.
 type report struct {
@@ -37,7 +43,7 @@ func (r *report) differ(item string, got, want any) {
 		return
 	}
 	difference := fmt.Sprintf("%s: %v, not %v", item, got, want)
-	for _, d := range truthDifferences {
+	for _, d := range differences() {
 		if item, ok := d.find(r.file, difference); ok {
 			r.seen[r.file+" "+item] = true
 			return
@@ -73,7 +79,7 @@ func truth(t *testing.T, patterns []string, check func(r *report, log, truth []b
 			})
 		}
 	}
-	for _, d := range truthDifferences {
+	for _, d := range differences() {
 		for _, file := range d.files {
 			for _, item := range d.items {
 				if slices.Contains(files, file) && !seen[file+" "+item] {
@@ -115,7 +121,7 @@ func decode[T any](t *testing.T, b []byte) (v T) {
 // events returns what a format finds in a log; anything malformed is a difference.
 func (r *report) events(format string, log []byte) (events []event.Event) {
 	r.t.Helper()
-	f, err := Lookup(format)
+	f, err := Builtin().Lookup(format)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -194,7 +200,7 @@ func TestTruthRFC5424(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			t.Skipf("the shared test data is absent: no %s", dir)
 		}
-		f, _ := Lookup("sshd")
+		f, _ := Builtin().Lookup("sshd")
 		iso := parseAll(t, f, testClock, "auth.log", readLog(t, filepath.Join(dir, "auth.iso.log")))
 		rfc := parseAll(t, f, testClock, "auth.log", readLog(t, filepath.Join(dir, "auth.rfc5424.log")))
 		old := parseAll(t, f, testClock, "auth.log", readLog(t, filepath.Join(dir, "auth.log")))
@@ -295,20 +301,23 @@ func TestTruthSSHGuard(t *testing.T) {
 	}
 	truth(t, []string{"sshguard/tests-halfA.log"}, func(r *report, log, want []byte) {
 		w := decode[annotated](r.t, want)
-		var wrapped []byte
-		for _, e := range w.Entries {
-			if h := (syslogHeader{}); !h.split([]byte(e.Text)) && e.Section == "SSH" {
-				wrapped = append(wrapped, "Jan  1 00:00:00 host sshd[1]: "...)
+		for _, format := range append([]string{"sshd"}, sshguardFormats()...) {
+			var wrapped []byte
+			for _, e := range w.Entries {
+				if h := (text.Header{}); !h.Split([]byte(e.Text)) && sshguardServices[e.Section].format == format {
+					wrapped = append(wrapped, sshguardHeader(e.Section, e.Text)...)
+				}
+				wrapped = append(append(wrapped, e.Text...), '\n')
 			}
-			wrapped = append(append(wrapped, e.Text...), '\n')
-		}
-		got := evidence(r.events("sshd", wrapped))
-		for _, e := range w.Entries {
-			host := ""
-			if e.Attack && (e.Section == "SSH" || strings.Contains(e.Text, "sshd[")) {
-				host = hostOf(e.Address)
+			got := evidence(r.events(format, wrapped))
+			for _, e := range w.Entries {
+				host := ""
+				ours := sshguardServices[e.Section].format == format || format == "sshd" && strings.Contains(e.Text, "sshd[") || format == "pfsense-gui" && strings.Contains(e.Text, "php-fpm[")
+				if e.Attack && ours {
+					host = hostOf(e.Address)
+				}
+				r.differ(fmt.Sprintf("line %d", e.Line), got[e.Line], host)
 			}
-			r.differ(fmt.Sprintf("line %d", e.Line), got[e.Line], host)
 		}
 	})
 }
@@ -427,7 +436,7 @@ func TestTruthWeb(t *testing.T) {
 	}
 	truth(t, []string{"lab/probe*/nginx-access.log", "web/elastic-apache_logs.log"}, func(r *report, log, want []byte) {
 		w := decode[counts](r.t, want)
-		format, err := Detect(log[:min(len(log), 64<<10)])
+		format, err := Builtin().Detect(log[:min(len(log), 64<<10)])
 		if err != nil || format.Name != "web-access" {
 			r.t.Errorf("Detect gives %q, %v", format.Name, err)
 		}

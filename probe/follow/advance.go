@@ -31,6 +31,9 @@ func (f *File) advance(ctx context.Context, handle func(Line) error) error {
 			f.tell(fmt.Sprintf("follow %q: %v: trying on", f.path, Explain(f.path, err)))
 			return nil
 		case !more:
+			if f.current != nil {
+				f.over()
+			}
 			return nil
 		}
 	}
@@ -43,7 +46,6 @@ func (f *File) step(ctx context.Context, handle func(Line) error) (more bool, er
 		if f.current, err = f.begin(); f.current == nil || err != nil {
 			return false, err
 		}
-		f.told = ""
 	}
 	readErr := f.current.drain(ctx, handle)
 	if errors.Is(readErr, errTruncated) {
@@ -61,7 +63,7 @@ func (f *File) step(ctx context.Context, handle func(Line) error) (more bool, er
 		return false, err
 	}
 	f.opts.Notice(fmt.Sprintf("follow %q: rotated after line %d, going on with %s", f.path, f.late.pos.Lines, next.file.Name()))
-	f.current, f.rotated, f.told = next, time.Time{}, ""
+	f.current, f.rotated = next, time.Time{}
 	return true, nil
 }
 

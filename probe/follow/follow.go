@@ -26,6 +26,8 @@ type Options struct {
 	// Notice is told once of each thing worth a line in our own log: rotation,
 	// truncation, lines that are lost, and what is being waited for.
 	Notice func(string)
+	// Over is told of a notice whose state has lasted, and is over: what was waited for is there.
+	Over func(notice string)
 }
 
 // File follows one log.
@@ -47,7 +49,8 @@ type File struct {
 	// rotated is when the successor of current was first seen in use.
 	rotated time.Time
 	soon    bool   // look again after settle, not after Poll
-	told    string // the last notice of a lasting state
+	blind   bool   // the kernel does not tell of some directory
+	told    string // the notice of a state that lasts; empty for none
 }
 
 // After a rotation the old file must have been quiet for settle before the new
@@ -69,6 +72,9 @@ func Open(path string, opts Options) *File {
 	}
 	if opts.Notice == nil {
 		opts.Notice = func(string) {}
+	}
+	if opts.Over == nil {
+		opts.Over = func(string) {}
 	}
 	if !opts.From.valid() {
 		opts.From = Position{}
@@ -117,8 +123,9 @@ func (f *File) watch(watcher *fsnotify.Watcher) {
 		return
 	}
 	for _, p := range f.places {
-		if err := watcher.Add(p.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			f.tell(fmt.Sprintf("watch %q: %v: looking every %v only; raise fs.inotify.max_user_watches", p.dir, err, f.opts.Poll))
+		if err := watcher.Add(p.dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !f.blind {
+			f.blind = true
+			f.opts.Notice(fmt.Sprintf("watch %q: %v: looking every %v only; raise fs.inotify.max_user_watches", p.dir, err, f.opts.Poll))
 		}
 	}
 }
@@ -155,5 +162,13 @@ func (f *File) tell(notice string) {
 	if notice != f.told {
 		f.told = notice
 		f.opts.Notice(notice)
+	}
+}
+
+// over says that what was told is over.
+func (f *File) over() {
+	if f.told != "" {
+		f.opts.Over(f.told)
+		f.told = ""
 	}
 }

@@ -12,8 +12,8 @@ const MaxLine = 1 << 20
 
 // Line is one line of a log.
 type Line struct {
-	// Bytes is the line without its ending ("\n" or "\r\n"), and valid during
-	// the call only.
+	// Bytes is the line without its ending ("\n" or "\r\n"), of a first line
+	// Unmarked, and valid during the call only.
 	Bytes []byte
 	// Number counts from 1 in each file.
 	Number int64
@@ -138,5 +138,12 @@ func (s *splitter) cut(l *Line, end int) {
 	if l.Truncated = len(line) > s.max; l.Truncated {
 		line = line[:s.max]
 	}
+	if l.Number == 1 {
+		line = Unmarked(line)
+	}
 	l.Bytes = line
 }
+
+// Unmarked is the beginning of a file without the byte order mark that programs
+// of Windows put before UTF-8.
+func Unmarked(begin []byte) []byte { return bytes.TrimPrefix(begin, []byte("\ufeff")) }

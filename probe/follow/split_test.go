@@ -24,7 +24,11 @@ func reference(data []byte, maxLine int) (out []string) {
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		line = bytes.TrimSuffix(line, []byte("\r"))
 		truncated := len(line) > maxLine
-		out = append(out, fmt.Sprintf("%d %d %v %q", number, offset, truncated, line[:min(len(line), maxLine)]))
+		line = line[:min(len(line), maxLine)]
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		}
+		out = append(out, fmt.Sprintf("%d %d %v %q", number, offset, truncated, line))
 	}
 }
 
@@ -40,7 +44,7 @@ func split(t testing.TB, r io.Reader, maxLine int) (out []string) {
 func TestLines(t *testing.T) {
 	long := strings.Repeat("0123456789", 60_000)
 	for _, text := range []string{"", "\n", "\r\n", "a", "a\r", "a\nb", "a\r\nb\r\n", "\x00\n\n\n", "a\r\r\n",
-		"abcd\r\n", "abcd\n", "abcde\n", "abcde\r\n", "abcd\r", "abcdefgh", long, long + "\r\nb\n" + long + "\n"} {
+		"abcd\r\n", "abcd\n", "\xef\xbb\xbf", "\xef\xbb\xbfa\n\xef\xbb\xbfb", "abcde\n", "abcde\r\n", "abcd\r", "abcdefgh", long, long + "\r\nb\n" + long + "\n"} {
 		for _, maxLine := range []int{1, 4, 100, space - 1, space, 1 << 20} {
 			want := strings.Join(reference([]byte(text), maxLine), "\n")
 			if got := strings.Join(split(t, strings.NewReader(text), maxLine), "\n"); got != want {
