@@ -34,6 +34,11 @@ type Backend interface {
 	// Counters tells what is blocked now: of the prefixes named those that
 	// are there, or all. Its error is fs.ErrNotExist where Setup is needed.
 	Counters(context.Context, ...netip.Prefix) (map[netip.Prefix]Counter, error)
+	// AddFlows, RemoveFlows and FlowCounters are the same for flows. A call of
+	// the first two that fails may have changed some of them.
+	AddFlows(context.Context, []FlowEntry) error
+	RemoveFlows(context.Context, []Flow) error
+	FlowCounters(context.Context) (map[Flow]Counter, error)
 	// Flush removes everything, the place for the blocks included.
 	Flush(context.Context) error
 	// Enforcing says whether packets are really dropped.

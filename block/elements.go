@@ -13,54 +13,69 @@ import (
 
 // elementList encodes elements of one of the table's sets, at most chunk of them.
 func elementList(table string, s size, entries []Entry) []byte {
+	return elements(table, s.set(), entries, func(b []byte, e Entry) []byte {
+		return appendElement(b, e.Prefix.Addr().AsSlice(), e.TTL)
+	})
+}
+
+// elements encodes what put appends of each entry as elements of a set.
+func elements[E any](table, set string, entries []E, put func([]byte, E) []byte) []byte {
 	list := appendAttribute(nil, unix.NFTA_SET_ELEM_LIST_TABLE, append([]byte(table), 0)...)
-	list = appendAttribute(list, unix.NFTA_SET_ELEM_LIST_SET, append([]byte(s.set()), 0)...)
+	list = appendAttribute(list, unix.NFTA_SET_ELEM_LIST_SET, append([]byte(set), 0)...)
 	if len(entries) == 0 {
 		return list
 	}
 	return appendNested(list, unix.NFTA_SET_ELEM_LIST_ELEMENTS|unix.NLA_F_NESTED, func(b []byte) []byte {
 		for _, e := range entries {
-			b = appendNested(b, unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, e.append)
+			b = appendNested(b, unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, func(b []byte) []byte { return put(b, e) })
 		}
 		return b
 	})
 }
 
-func (e Entry) append(b []byte) []byte {
+// appendElement appends an element; a time to live of zero is none, as in questions.
+func appendElement(b, key []byte, ttl time.Duration) []byte {
 	b = appendNested(b, unix.NFTA_SET_ELEM_KEY|unix.NLA_F_NESTED, func(b []byte) []byte {
-		return appendAttribute(b, unix.NFTA_DATA_VALUE, e.Prefix.Addr().AsSlice()...)
+		return appendAttribute(b, unix.NFTA_DATA_VALUE, key...)
 	})
-	if e.TTL == 0 {
+	if ttl == 0 {
 		return b
 	}
 	return appendNested(b, unix.NFTA_SET_ELEM_TIMEOUT, func(b []byte) []byte {
-		return binary.BigEndian.AppendUint64(b, uint64(e.TTL.Milliseconds()))
+		return binary.BigEndian.AppendUint64(b, uint64(ttl.Milliseconds()))
 	})
 }
 
 // decodeElements puts the elements of one message, whose prefixes have so many
 // bits, into found.
 func decodeElements(message []byte, bits int, found map[netip.Prefix]Counter) {
+	eachElement(message, func(key []byte, c Counter) {
+		addr, _ := netip.AddrFromSlice(key)
+		if p, err := addr.Prefix(bits); err == nil && p.IsValid() {
+			found[p] = c
+		}
+	})
+}
+
+// eachElement calls visit for each element of one message.
+func eachElement(message []byte, visit func(key []byte, c Counter)) {
 	for kind, list := range attributes(message) {
 		if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 			continue
 		}
 		for _, element := range attributes(list) {
-			addr, counter := decodeElement(element)
-			if p, err := addr.Prefix(bits); err == nil && p.IsValid() {
-				found[p] = counter
-			}
+			visit(decodeElement(element))
 		}
 	}
 }
 
-func decodeElement(element []byte) (addr netip.Addr, c Counter) {
+func decodeElement(element []byte) (key []byte, c Counter) {
 	for kind, value := range attributes(element) {
 		switch kind {
 		case unix.NFTA_SET_ELEM_KEY:
-			for kind, key := range attributes(value) {
+			for kind, data := range attributes(value) {
 				if kind == unix.NFTA_DATA_VALUE {
-					addr, _ = netip.AddrFromSlice(key)
+					key = data
 				}
 			}
 		case unix.NFTA_SET_ELEM_EXPIRATION:
@@ -69,7 +84,7 @@ func decodeElement(element []byte) (addr netip.Addr, c Counter) {
 			c.decode(value)
 		}
 	}
-	return addr, c
+	return key, c
 }
 
 // decode reads a counter expression.

@@ -17,6 +17,7 @@ type fakeKernel struct {
 	now      *time.Time
 	there    bool // the table
 	elements map[netip.Prefix]fakeElement
+	flows    map[Flow]time.Time // until when
 	never    []netip.Prefix
 	adds     int // elements ever added
 	fail     error
@@ -58,10 +59,36 @@ func (k *fakeKernel) SetNever(_ context.Context, prefixes []netip.Prefix) error 
 	return k.fail
 }
 
+func (k *fakeKernel) AddFlows(_ context.Context, entries []FlowEntry) error {
+	for _, e := range entries {
+		if k.fail == nil {
+			k.flows[e.Flow] = k.now.Add(e.TTL)
+		}
+	}
+	return k.fail
+}
+
+func (k *fakeKernel) RemoveFlows(_ context.Context, flows []Flow) error {
+	for _, f := range flows {
+		delete(k.flows, f)
+	}
+	return k.fail
+}
+
+func (k *fakeKernel) FlowCounters(context.Context) (map[Flow]Counter, error) {
+	found := map[Flow]Counter{}
+	for f, until := range k.flows {
+		if left := until.Sub(*k.now); left > 0 {
+			found[f] = Counter{Remaining: left}
+		}
+	}
+	return found, k.fail
+}
+
 func (k *fakeKernel) SetMembers(context.Context, []netip.AddrPort) error { return k.fail }
 
 func (k *fakeKernel) Flush(context.Context) error {
-	k.there, k.elements, k.never = false, map[netip.Prefix]fakeElement{}, nil
+	k.there, k.elements, k.flows, k.never = false, map[netip.Prefix]fakeElement{}, map[Flow]time.Time{}, nil
 	return k.fail
 }
 
@@ -139,7 +166,7 @@ func newFixture(t *testing.T, change ...func(*Policy)) *fixture {
 		c(&policy)
 	}
 	f := &fixture{T: t, now: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC), keeper: &fakeKeeper{kept: map[string][]byte{}}}
-	f.kernel = &fakeKernel{now: &f.now, elements: map[netip.Prefix]fakeElement{}}
+	f.kernel = &fakeKernel{now: &f.now, elements: map[netip.Prefix]fakeElement{}, flows: map[Flow]time.Time{}}
 	f.restart(policy)
 	return f
 }

@@ -63,6 +63,8 @@ func (h host) sources() map[string]func() ([]exemption, error) {
 	}
 }
 
+const ownAddress = "this host's own address"
+
 func ownAddresses() ([]exemption, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -75,7 +77,7 @@ func ownAddresses() ([]exemption, error) {
 			own = append(own, addr)
 		}
 	}
-	return exemptions(own, "this host's own address"), nil
+	return exemptions(own, ownAddress), nil
 }
 
 func defaultGateways() ([]exemption, error) {

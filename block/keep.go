@@ -73,15 +73,15 @@ func (m *Manager) write(batch map[string]any) error {
 // under the key deleted where the value is nil.
 func (m *Manager) changed(key string, value any) { m.unkept[key] = value }
 
-// Blocks and wishes share the keeper's table.
+// Blocks, wishes and flows share the keeper's table.
 const wishKey = "wish "
 
 func (r *record) key() string { return r.Prefix.String() }
 func (w *wish) key() string   { return wishKey + w.Prefix.String() }
 
-// kept reads what Manager.Keep wrote: a record or a wish, or neither where that
-// is not what it is.
-func kept(key string, value []byte) (*record, *wish) {
+// kept reads what Manager.Keep wrote: a record, a wish or a flow, or none where
+// that is not what it is.
+func kept(key string, value []byte) (*record, *wish, *flowRecord) {
 	sound := func(b Block, key string) bool {
 		p, err := canonical(b.Prefix)
 		return err == nil && p == b.Prefix && p.String() == key && b.Repeats >= 0
@@ -89,31 +89,47 @@ func kept(key string, value []byte) (*record, *wish) {
 	if prefix, ok := strings.CutPrefix(key, wishKey); ok {
 		var w wish
 		if json.Unmarshal(value, &w) == nil && sound(w.Block, prefix) && (w.State == Waiting || w.State == Observed) {
-			return nil, &w
+			return nil, &w, nil
 		}
-		return nil, nil
+		return nil, nil, nil
+	}
+	if strings.HasPrefix(key, flowKey) {
+		var f flowRecord
+		if json.Unmarshal(value, &f) != nil {
+			return nil, nil, nil
+		}
+		if flow, err := f.Flow.canonical(); err == nil && flow == f.Flow && f.key() == key {
+			return nil, nil, &f
+		}
+		return nil, nil, nil
 	}
 	var r record
 	if json.Unmarshal(value, &r) == nil && sound(r.Block, key) {
-		return &r, nil
+		return &r, nil, nil
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // EndKept ends the live blocks that a keeper holds and rejects what waits, as
 // Manager.Flush does, where no Manager runs: a restart will not bring them back.
-// It returns how many blocks there were, and whether any was in the kernel.
-func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
+// It returns how many blocks there were.
+func EndKept(k Keeper, now time.Time) (ended int, err error) {
 	batch := make(map[string][]byte)
+	var flows []string
 	err = k.Each(func(key string, value []byte) error {
 		var changed any
-		switch r, w := kept(key, value); {
+		switch r, w, f := kept(key, value); {
+		case f != nil:
+			flows = append(flows, key)
+			if f.live(now) {
+				ended++
+			}
+			return nil
 		case w != nil && w.open(now):
 			w.Rejected = now.UTC()
 			changed = w
 		case r != nil && r.live(now):
 			ended++
-			enforced = enforced || r.State == Blocked
 			r.Until, r.Removed = now.UTC(), true
 			changed = r
 		default:
@@ -126,5 +142,8 @@ func EndKept(k Keeper, now time.Time) (ended int, enforced bool, err error) {
 	if err == nil && len(batch) > 0 {
 		err = k.Put(batch)
 	}
-	return ended, enforced, err
+	if err == nil && len(flows) > 0 {
+		err = k.Delete(flows...)
+	}
+	return ended, err
 }

@@ -12,11 +12,12 @@ import (
 
 // Status is for people and metrics.
 type Status struct {
-	Live       int `json:"live"`       // blocks now
+	Live       int `json:"live"`       // blocks now; none in mode observe
 	Waiting    int `json:"waiting"`    // for a person's approval
-	Observed   int `json:"observed"`   // only shown, by Policy.Network
+	Observed   int `json:"observed"`   // only shown: all in mode observe, else by Policy.Network
 	Remembered int `json:"remembered"` // ended ones, which make repeaters
 	LastHour   int `json:"last_hour"`  // new blocks
+	Flows      int `json:"flows"`      // blocked or observed now, beside the prefixes
 	// NeverHits counts the proposals that hit the never-block set since the
 	// start, NeverLastHour those of others in the last hour. Breaker says that
 	// these are too many: somebody has bad evidence, or bad intentions. What
@@ -30,8 +31,8 @@ type Status struct {
 
 // Manager decides about proposals, and keeps the blocks in the kernel and on
 // disk: first in the kernel. It starts no goroutine; whoever owns it calls
-// Restore once, Keep every moment and at the end, and Reconcile about every
-// minute.
+// Restore once, Keep every moment and at the end, and Refresh and Reconcile about
+// every minute.
 type Manager struct {
 	backend Backend
 	never   *Never
@@ -43,6 +44,7 @@ type Manager struct {
 	mu          sync.Mutex // guards all below
 	records     map[netip.Prefix]*record
 	wishes      map[netip.Prefix]*wish
+	flows       map[Flow]*flowRecord
 	unkept      map[string]any // what the disk does not have yet: see Keep
 	alive       int            // at least as many blocks as are live
 	swept       time.Time      // when they were counted last
@@ -62,7 +64,7 @@ func NewManager(b Backend, n *Never, k Keeper, p Policy) (*Manager, error) {
 	}
 	return &Manager{
 		backend: b, never: n, keeper: k, policy: p,
-		records: map[netip.Prefix]*record{}, wishes: map[netip.Prefix]*wish{}, unkept: map[string]any{},
+		records: map[netip.Prefix]*record{}, wishes: map[netip.Prefix]*wish{}, flows: map[Flow]*flowRecord{}, unkept: map[string]any{},
 	}, nil
 }
 
@@ -109,8 +111,8 @@ func (m *Manager) remove(ctx context.Context, now time.Time, prefixes []netip.Pr
 	return n, nil
 }
 
-// Flush ends all blocks like Remove, rejects all that waits, and makes the
-// kernel's table anew. It tells how many blocks it has ended.
+// Flush ends all blocks like Remove, those of flows as well, rejects all that
+// waits, and makes the kernel's table anew. It tells how many blocks it has ended.
 func (m *Manager) Flush(ctx context.Context, now time.Time) (int, error) {
 	n, err := m.flush(ctx, now)
 	return n, errors.Join(err, m.Keep())
@@ -134,8 +136,15 @@ func (m *Manager) flush(ctx context.Context, now time.Time) (int, error) {
 			m.reject(now, w)
 		}
 	}
+	n := len(ended)
+	for _, r := range m.flows {
+		if r.live(now) {
+			n++
+		}
+		m.dropFlow(r)
+	}
 	m.installed = nil
-	return len(ended), errors.Join(m.backend.Setup(ctx), m.freshNever(ctx, now))
+	return n, errors.Join(m.backend.Setup(ctx), m.freshNever(ctx, now))
 }
 
 // end turns blocks into the memory of them.
@@ -191,7 +200,12 @@ func (m *Manager) Status(now time.Time) Status {
 	defer m.mu.Unlock()
 	m.recount(now)
 	s := m.status
-	s.Live, s.Remembered = m.alive, len(m.records)-m.alive
+	s.Remembered = len(m.records) - m.alive
+	if m.backend.Enforcing() {
+		s.Live = m.alive
+	} else {
+		s.Observed = m.alive
+	}
 	for _, w := range m.wishes {
 		switch {
 		case !w.open(now):
@@ -199,6 +213,11 @@ func (m *Manager) Status(now time.Time) Status {
 			s.Waiting++
 		default:
 			s.Observed++
+		}
+	}
+	for _, r := range m.flows {
+		if r.live(now) {
+			s.Flows++
 		}
 	}
 	s.LastHour, s.NeverLastHour = m.news.sum(now), m.hits.sum(now)

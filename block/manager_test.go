@@ -20,7 +20,7 @@ func TestRefusals(t *testing.T) {
 		"address":        {Proposal{Prefix: netip.MustParsePrefix(attacker)}, ""},
 		"IPv6 /64":       {Proposal{Prefix: netip.MustParsePrefix("2001:db8:1:2::/64")}, ""},
 		"mapped":         {Proposal{Prefix: netip.MustParsePrefix("::ffff:198.51.100.9/128")}, ""},
-		"wide":           {Proposal{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, "198.51.100.0/24 is wider than the /32 that the policy allows"},
+		"wide":           {Proposal{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, "198.51.100.0/24 is wider than the /32 that this host's policy allows"},
 		"wide by hand":   {Proposal{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Manual: true}, ""},
 		"wide IPv6":      {Proposal{Prefix: netip.MustParsePrefix("2001:db8::/48")}, "wider than the /64"},
 		"everything":     {Proposal{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Manual: true}, "never-block set: 0.0.0.0/0 holds"},
@@ -46,6 +46,25 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("got %+v, want refused with %q", d, test.want)
 			}
 		})
+	}
+}
+
+// A host whose policy allows prefixes blocks no wider ones, and none that holds an address that is
+// never blocked.
+func TestPrefixesThatPolicyAllows(t *testing.T) {
+	for prefix, want := range map[string]string{ // "" where it is accepted
+		"198.51.100.16/28": "", "198.51.100.0/24": "wider than the /28", "2001:db8:1:400::/56": "", "2001:db8:1::/48": "wider than the /56",
+		"203.0.113.128/28": "203.0.113.128/28 is in 203.0.113.128/25: on the allow-list", "203.0.113.0/28": "",
+		"192.0.2.48/28": "192.0.2.48/28 holds 192.0.2.53: on the allow-list",
+	} {
+		f := newFixture(t, func(p *Policy) { p.MaxBits4, p.MaxBits6 = 28, 56 })
+		if err := f.never.SetAllow([]string{"203.0.113.128/25", "192.0.2.53"}); err != nil {
+			t.Fatal(err)
+		}
+		d := f.propose(Proposal{Prefix: netip.MustParsePrefix(prefix), Evidence: f.now})
+		if (want == "") != d.Applied || !strings.Contains(d.Refused, want) || want != "" && d.Refused == "" {
+			t.Errorf("%s: %+v, want %q", prefix, d, want)
+		}
 	}
 }
 
@@ -353,6 +372,9 @@ func TestObserver(t *testing.T) {
 	}
 	if _, err := f.Reconcile(t.Context(), f.now); err != nil || len(f.List(f.now)) != 1 {
 		t.Errorf("%v, %+v", err, f.List(f.now))
+	}
+	if s := f.Status(f.now); s.Live != 0 || s.Observed != 1 {
+		t.Errorf("%+v", s)
 	}
 	f.restart(f.policy) // now with a kernel
 	if list := f.List(f.now); f.blocked(attacker) != 10*time.Minute || list[0].State != Blocked {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type Options struct {
 }
 
 // Firewall drops the packets from and to what is blocked, by a table of its
-// own in the kernel's nftables. It touches no other table.
+// own in the kernel's nftables. It touches no other table, and none of that name
+// that somebody else has made.
 type Firewall struct {
 	table *nftables.Table
 	ports []uint16
@@ -41,6 +43,7 @@ type Firewall struct {
 	mu      sync.Mutex // guards all below
 	sock    *socket
 	sizes   map[size]bool // those whose sets are in the kernel
+	shapes  map[shape]bool
 	never   []netip.Prefix
 	members []netip.AddrPort
 }
@@ -51,12 +54,26 @@ func NewFirewall(o Options) (*Firewall, error) {
 	if o.Table == "" {
 		o.Table = DefaultTable
 	}
-	f := &Firewall{table: tableNamed(o.Table), ports: o.OverlayPorts, sizes: usual()}
+	f := &Firewall{table: tableNamed(o.Table), ports: o.OverlayPorts, sizes: usual(), shapes: map[shape]bool{}}
 	var err error
 	if f.sock, err = openSocket(); err != nil {
 		return nil, f.explain("open nftables", err)
 	}
 	return f, nil
+}
+
+// Table is the name of the nftables table.
+func (f *Firewall) Table() string { return f.table.Name }
+
+var tableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,254}$`)
+
+// CheckTable refuses a table's name that the kernel would take and the nft program
+// could not read.
+func CheckTable(name string) error {
+	if !tableName.MatchString(name) {
+		return fmt.Errorf("table %.300q: want a letter, and then up to 254 letters, digits, _, - and dots, for instance %s", name, DefaultTable)
+	}
+	return nil
 }
 
 func tableNamed(name string) *nftables.Table {
@@ -206,6 +223,8 @@ func (f *Firewall) explain(what string, err error) error {
 		return nil
 	case errors.Is(err, fs.ErrPermission):
 		remedy = " (needs CAP_NET_ADMIN: run as root, or use --block observe)"
+	case errors.Is(err, ErrForeign):
+		remedy = " (Komondor leaves it alone: choose another with --table)"
 	case errors.Is(err, fs.ErrExist):
 		remedy = ` (the table is there with other contents than ours: remove it with "komondor block flush", then start again)`
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):

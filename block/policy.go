@@ -80,7 +80,7 @@ func (p Policy) tooWide(prefix netip.Prefix) string {
 	if prefix.Bits() >= bits {
 		return ""
 	}
-	return fmt.Sprintf("%s is wider than the /%d that the policy allows", prefix, bits)
+	return fmt.Sprintf("%s is wider than the /%d that this host's policy allows (komondor join --widest-ipv4, --widest-ipv6)", prefix, bits)
 }
 
 // hourly counts what happened in the last hour, to the minute.

@@ -12,14 +12,17 @@ import (
 // Restore reads the kept blocks and puts those that have not ended back into
 // the kernel, with the time that is left to them. A record that cannot be read
 // is counted (Status.Malformed) and left where it is. It does not resolve the
-// names of the allow-list, which may take seconds: call Reconcile afterwards. It
-// writes nothing, so that a full disk does not keep a host without its blocks.
+// names of the allow-list: call Refresh and Reconcile afterwards. It writes
+// nothing, so that a full disk does not keep a host without its blocks.
 func (m *Manager) Restore(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.keeper.Each(func(key string, value []byte) error {
-		r, w := kept(key, value)
+		r, w, f := kept(key, value)
 		switch {
+		case f != nil:
+			f.State = m.state()
+			m.flows[f.Flow] = f
 		case w != nil:
 			m.wishes[w.Prefix] = w
 		case r != nil:
@@ -43,16 +46,23 @@ func (m *Manager) Restore(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// Reconcile looks at this host again, reads what the kernel has counted, puts
-// back the blocks that somebody else has flushed (and tells how many), takes
-// over those that somebody else has set, and forgets old repeaters.
-func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
-	// Outside the lock: the allow-list's names may take a while to resolve.
+// Refresh looks at this host again and resolves the names of the allow-list, which
+// may take seconds: what is now before it is not now afterwards. Reconcile ends the
+// blocks that are forbidden since.
+func (m *Manager) Refresh(ctx context.Context, now time.Time) {
 	failed := m.never.Refresh(ctx, now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.status.Warning = ""
 	m.warn(failed)
+}
+
+// Reconcile reads what the kernel has counted, puts back the blocks that somebody
+// else has flushed (and tells how many), takes over those that somebody else has
+// set, and forgets old repeaters. It resolves no names.
+func (m *Manager) Reconcile(ctx context.Context, now time.Time) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return m.reconcile(ctx, now)
 }
 
@@ -70,8 +80,13 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time) (int, error) {
 		if restored, err = m.compare(ctx, now); err != nil {
 			return restored, err
 		}
+		flows, err := m.compareFlows(ctx, now)
+		if restored += flows; err != nil {
+			return restored, err
+		}
 	}
 	m.forget(now)
+	m.forgetFlows(now)
 	m.forgetWishes(now)
 	return restored, nil
 }
@@ -104,6 +119,12 @@ func (m *Manager) shift(now time.Time, by time.Duration) {
 		if w.open(before) {
 			w.Until = w.Until.Add(by)
 			m.putWish(w)
+		}
+	}
+	for _, r := range m.flows {
+		if r.live(before) {
+			r.Until = r.Until.Add(by)
+			m.putFlow(r)
 		}
 	}
 }

@@ -103,12 +103,20 @@ func directions() []direction {
 // loopback's interface has the index 1 in every network namespace.
 const loopback = 1
 
-// rules returns the chain's rules in their order: loopback, the overlay's own
-// ports, its connections to members and the never-block set pass, then the
-// blocks are dropped.
-func (d direction) rules(sizes []size) [][]expr.Any {
+// PassMark is the mark (SO_MARK) of packets that this host sends to undo an
+// attack: they pass, although their target may be blocked. To set it takes
+// CAP_NET_ADMIN, which could as well delete the table.
+const PassMark = 0x6b6f6d6f
+
+// rules returns the chain's rules in their order: loopback, what undoes attacks,
+// the overlay's own ports, its connections to members and the never-block set
+// pass, then the blocks are dropped.
+func (d direction) rules(sizes []size, flows []shape) [][]expr.Any {
 	index := binary.NativeEndian.AppendUint32(nil, loopback)
 	rules := [][]expr.Any{append(equal(d.interf, index), verdict(expr.VerdictAccept))}
+	if d.hook == nftables.ChainHookOutput {
+		rules = append(rules, append(equal(expr.MetaKeyMARK, binary.NativeEndian.AppendUint32(nil, PassMark)), verdict(expr.VerdictAccept)))
+	}
 	for _, protocol := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
 		rules = append(rules, append(equal(expr.MetaKeyL4PROTO, []byte{protocol}),
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: d.localPort, Len: 2},
@@ -131,6 +139,9 @@ func (d direction) rules(sizes []size) [][]expr.Any {
 		}
 		set := blockSet(nil, s)
 		rules = append(rules, append(rule, &expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID}, verdict(expr.VerdictDrop)))
+	}
+	for _, s := range flows {
+		rules = append(rules, s.rule())
 	}
 	return rules
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -12,8 +13,13 @@ import (
 	"github.com/google/nftables"
 )
 
-// Setup makes the table, or adopts one that is there with the blocks in it. It
-// renews the rules in one transaction, so that no packet slips through.
+// ErrForeign is for a table that is not ours. It is left alone.
+var ErrForeign = errors.New("somebody else has made it")
+
+// Setup makes the table, or adopts one of ours that is there with the blocks in
+// it. It does so in one transaction, so that no packet slips through and no table
+// is left without what shows that it is ours. Its error is ErrForeign for one that
+// is not.
 func (f *Firewall) Setup(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,27 +34,35 @@ func (f *Firewall) setup() error {
 	if err != nil {
 		return f.explain("open nftables", err)
 	}
-	conn.AddTable(f.table)
-	if err := conn.Flush(); err != nil {
-		return f.explain("create", err)
+	present, err := ownSets(conn, f.table)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it is made below
 	}
-	present, err := conn.GetSets(f.table)
 	if err != nil {
-		return f.explain("list the sets", err)
+		return f.explain("set up", err)
 	}
 	for _, set := range present {
 		if s, ok := parseSize(set.Name); ok {
 			f.sizes[s] = true
 		}
+		if s, ok := parseShape(set.Name); ok {
+			f.shapes[s] = true
+		}
 	}
+	flows := slices.DeleteFunc(shapes(), func(s shape) bool { return !f.shapes[s] })
 	ordered := slices.SortedFunc(maps.Keys(f.sizes), size.less)
 
-	ports := portSet(f.table)
-	err = errors.Join(conn.AddSet(ports, nil), conn.AddSet(neverSet(f.table, 4), nil), conn.AddSet(neverSet(f.table, 6), nil),
-		conn.AddSet(membersSet(f.table, 4), nil), conn.AddSet(membersSet(f.table, 6), nil))
+	conn.AddTable(f.table)
+	for _, set := range fixedSets(f.table) {
+		err = errors.Join(err, conn.AddSet(set, nil))
+	}
 	for _, s := range ordered {
 		err = errors.Join(err, conn.AddSet(blockSet(f.table, s), nil))
 	}
+	for _, s := range flows {
+		err = errors.Join(err, conn.AddSet(flowSet(f.table, s), nil))
+	}
+	ports := portSet(f.table)
 	conn.FlushSet(ports)
 	if len(f.ports) > 0 {
 		var elements []nftables.SetElement
@@ -63,7 +77,7 @@ func (f *Firewall) setup() error {
 			Hooknum: d.hook, Priority: nftables.ChainPriorityRaw, // before connections are tracked
 		})
 		conn.FlushChain(chain)
-		for _, exprs := range d.rules(ordered) {
+		for _, exprs := range d.rules(ordered, flows) {
 			conn.AddRule(&nftables.Rule{Table: f.table, Chain: chain, Exprs: exprs})
 		}
 	}
@@ -77,6 +91,29 @@ func (f *Firewall) setup() error {
 		return f.explain("set up", err)
 	}
 	return nil
+}
+
+// fixedSets are in every table of ours, and all of them in nobody else's.
+func fixedSets(t *nftables.Table) []*nftables.Set {
+	return []*nftables.Set{portSet(t), neverSet(t, 4), neverSet(t, 6), membersSet(t, 4), membersSet(t, 6)}
+}
+
+// ownSets lists the sets of a table of ours. Its error is fs.ErrNotExist where
+// there is no table of the name, and ErrForeign where that is somebody else's.
+func ownSets(conn *nftables.Conn, t *nftables.Table) ([]*nftables.Set, error) {
+	if _, err := conn.ListTableOfFamily(t.Name, t.Family); err != nil {
+		return nil, err
+	}
+	sets, err := conn.GetSets(t)
+	if err != nil {
+		return nil, fmt.Errorf("list the sets: %w", err)
+	}
+	for _, fixed := range fixedSets(t) {
+		if !slices.ContainsFunc(sets, func(s *nftables.Set) bool { return s.Name == fixed.Name }) {
+			return nil, ErrForeign
+		}
+	}
+	return sets, nil
 }
 
 // SetNever replaces the prefixes that pass whatever is blocked.
@@ -121,18 +158,22 @@ func (f *Firewall) Flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f.sizes = usual()
+	f.sizes, f.shapes = usual(), map[shape]bool{}
 	return FlushKernel(f.table.Name)
 }
 
 // FlushKernel deletes the table (DefaultTable where the name is empty) with all
-// blocks in it. It needs no running daemon.
+// blocks in it. It needs no running daemon. Its error is ErrForeign for a table
+// that is not ours, which stays.
 func FlushKernel(table string) error {
 	if table == "" {
 		table = DefaultTable
 	}
 	f := Firewall{table: tableNamed(table)}
 	conn, err := nftables.New()
+	if err == nil {
+		_, err = ownSets(conn, f.table)
+	}
 	if err == nil {
 		conn.DelTable(f.table)
 		err = conn.Flush()

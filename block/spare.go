@@ -8,8 +8,7 @@ import (
 )
 
 // ApplyNever brings blocks and kernel in line with the never-block set, as after
-// Never.Watch has seen a change. Unlike Reconcile it resolves no names, which
-// takes longest just when the network changes.
+// Never.Watch has seen a change.
 func (m *Manager) ApplyNever(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,6 +38,9 @@ func (m *Manager) freshNever(ctx context.Context, now time.Time) error {
 
 // spare ends what the never-block set forbids now.
 func (m *Manager) spare(ctx context.Context, now time.Time) error {
+	if err := m.spareFlows(ctx); err != nil {
+		return err
+	}
 	var prefixes []netip.Prefix
 	var ended []*record
 	for p, r := range m.records {

@@ -118,3 +118,31 @@ func TestFleetsEvidenceActsAndIsWithdrawn(t *testing.T) {
 		t.Error("blocked for a host that is out")
 	}
 }
+
+// A pardon ends what this host's own evidence asks for, too, but not what a person does.
+func TestPardon(t *testing.T) {
+	f := newFixture(t)
+	own := Proposal{Prefix: attackerPrefix, Evidence: f.now, Alert: "bad", Local: true}
+	f.propose(own)
+	f.said("bad", "198.51.100.8/32", 0)
+	f.said("good", "198.51.100.9/32", 0)
+	byHand := Proposal{Prefix: netip.MustParsePrefix("198.51.100.10/32"), Manual: true, Duration: 5 * time.Minute}
+	f.propose(byHand)
+	f.said("bad", "198.51.100.10/32", time.Hour)
+	f.now = f.now.Add(time.Minute)
+	freed, err := f.Pardon(f.Context(), f.now, "bad", "")
+	var got []string
+	for _, p := range freed {
+		got = append(got, p.String())
+	}
+	if want := []string{"198.51.100.7/32", "198.51.100.8/32", "198.51.100.10/32"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("freed %v (%v), want %v", got, err, want)
+	}
+	if f.blocked(attacker) != 0 || f.blocked("198.51.100.9/32") == 0 || f.blocked("198.51.100.10/32") != 4*time.Minute {
+		t.Errorf("blocked: %+v", f.List(f.now))
+	}
+	own.Evidence = f.now // the pardon is taken back
+	if d := f.propose(own); !d.Applied || d.Block.Repeats != 0 {
+		t.Errorf("blocked again: %+v", d)
+	}
+}
