@@ -159,7 +159,7 @@ func TestMembersMeet(t *testing.T) {
 		for _, organisation := range []string{"A", "B", "C"} {
 			tn.nodes = append(tn.nodes, r.join(t, organisation, tn.nodes[0]))
 		}
-		until(t, 10*time.Second, "full tables", func() bool {
+		until(t, time.Minute, "full tables", func() bool {
 			for _, n := range tn.nodes {
 				if _, table := n.Peers(); table < 3 {
 					return false
@@ -184,7 +184,7 @@ func TestMembersMeet(t *testing.T) {
 			}
 		}
 	})
-	until(t, 5*time.Second, "end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
+	until(t, time.Minute, "end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 func TestStrangersStayOut(t *testing.T) {
@@ -206,7 +206,7 @@ func TestStrangersStayOut(t *testing.T) {
 			if name == "open overlay" {
 				want = "speaks another protocol"
 			}
-			until(t, 10*time.Second, "complaint "+want, func() bool { return stranger.said(want) == 1 })
+			until(t, time.Minute, "complaint "+want, func() bool { return stranger.said(want) == 1 })
 			if err := stranger.host.Connect(t.Context(), info(member)); err == nil {
 				t.Error("connected")
 			}
@@ -243,7 +243,7 @@ func TestRevokedMemberIsExpelled(t *testing.T) {
 	r := newRoll()
 	first := r.join(t, "A")
 	other, bad := r.join(t, "B", first), r.join(t, "C", first)
-	until(t, 10*time.Second, "full tables", func() bool {
+	until(t, time.Minute, "full tables", func() bool {
 		_, a := first.Peers()
 		_, b := other.Peers()
 		_, c := bad.Peers()
@@ -271,7 +271,7 @@ func TestRevokedMemberIsExpelled(t *testing.T) {
 	if first.routes.leadTo(bad.ID()) || first.dht.RoutingTable().Find(bad.ID()) != "" {
 		t.Error("an expelled member is still in the table or the routes")
 	}
-	until(t, 5*time.Second, "end of the connections", func() bool {
+	until(t, time.Minute, "end of the connections", func() bool {
 		return bad.host.Network().Connectedness(first.ID()) != network.Connected
 	})
 	for range 3 {

@@ -21,6 +21,10 @@ const (
 	maxAsking = 8
 	// maxAnswering is how many questions of all peers are answered at once.
 	maxAnswering = 64
+	// askAgain is when a question without an answer is put again, and timesAsked how many
+	// times at most: an answer may have cost some work, and take its time.
+	askAgain   = 700 * time.Millisecond
+	timesAsked = 3
 )
 
 // askRate is what a peer may ask here before it has to wait: an answer may cost more
@@ -32,7 +36,8 @@ var askRate = Rate{50, 200}
 type Answerer func(ctx context.Context, from peer.ID, request []byte) ([]byte, error)
 
 // Ask puts one question to a peer and returns its answer. Each question has a
-// stream of its own, so that a long answer delays no report. The error wraps
+// stream of its own, so that a long answer delays no report. Where no answer comes it
+// is put up to three times, and must do no harm when it arrives twice. The error wraps
 // ErrRefused where the peer does not want to answer. Ask blocks while eight
 // other questions are under way.
 func (o *Overlay) Ask(ctx context.Context, to peer.ID, request []byte) (answer []byte, err error) {
@@ -50,9 +55,12 @@ func (o *Overlay) Ask(ctx context.Context, to peer.ID, request []byte) (answer [
 	count := &o.count.ask
 	count.sent.Add(1)
 	count.batches.Add(1)
-	rep, err := o.question(ctx, to, request)
+	ctx, cancel := context.WithTimeout(network.WithDialPeerTimeout(ctx, rpcTimeout), askTimeout)
+	defer cancel()
+	rep, err := insist(ctx, askAgain, timesAsked, func(ctx context.Context) (reply, error) { return o.question(ctx, to, request) })
 	if err != nil {
 		count.failed.Add(1)
+		o.doubt(to)
 		return nil, fmt.Errorf("ask %s: %w", to, err)
 	}
 	count.reply(rep.status)
@@ -64,8 +72,6 @@ func (o *Overlay) Ask(ctx context.Context, to peer.ID, request []byte) (answer [
 
 // question writes the question and reads what comes back.
 func (o *Overlay) question(ctx context.Context, to peer.ID, request []byte) (reply, error) {
-	ctx, cancel := context.WithTimeout(network.WithDialPeerTimeout(ctx, rpcTimeout), askTimeout)
-	defer cancel()
 	stream, err := o.host.NewStream(ctx, to, askProtocol)
 	if err != nil {
 		return reply{}, err

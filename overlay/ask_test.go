@@ -54,10 +54,11 @@ func TestAsk(t *testing.T) {
 		if _, err := asker.Ask(t.Context(), asked.ID(), make([]byte, MaxAnswer+1)); err == nil || errors.Is(err, ErrRefused) {
 			t.Errorf("an over-long question: %v", err)
 		}
-		if s := asker.Stats().Ask; s.Sent != 7 || s.Acked != 4 || s.Refused != 3 || s.Failed != 0 {
-			t.Errorf("stats %+v", s)
+		sent := asker.Stats().Ask
+		if sent.Sent != 7 || sent.Acked != 4 || sent.Refused != 3 || sent.Failed != 0 {
+			t.Errorf("stats %+v", sent)
 		}
-		if s := asked.Stats().Ask; s.Received != 6 || s.Broken != 0 {
+		if s := asked.Stats().Ask; s.Received < 6 || s.Received > 6+sent.Repeated || s.Broken != 0 {
 			t.Errorf("stats of the asked %+v", s)
 		}
 	})

@@ -11,7 +11,7 @@ const (
 	// avoidTime is how long a collector that was busy, or slow, gets no reports.
 	avoidTime = 30 * time.Second
 	// patience is how long one report waits for one collector. It is shorter than
-	// rpcTimeout, after which whoever acknowledges nothing at all counts as dead:
+	// rpcTimeout, after which a stream on which nothing is acknowledged is given up:
 	// some acknowledge slowly, and all that is under way would wait for them.
 	patience   = 1500 * time.Millisecond
 	maxAvoided = 1024

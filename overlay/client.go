@@ -53,6 +53,7 @@ type line struct {
 	users int           // guarded by client.mu: calls under way
 	slots chan struct{} // one taken by each outstanding call
 	queue chan *call    // as large as slots, so that a call with a slot never blocks
+	again chan struct{} // holds one when the session has something to send again
 	// session is the open stream, if any; of the line's goroutine only.
 	session *session
 }
@@ -61,6 +62,11 @@ type call struct {
 	ctx  context.Context
 	body []byte
 	done chan result // holds one: nobody need be waiting any more
+
+	// Guarded by the session's mu:
+	last uint64 // the number under which it was sent last
+	due  bool   // it is to be sent again
+	over bool
 }
 
 type result struct {
@@ -102,7 +108,7 @@ func (c *client) enter(to peer.ID) *line {
 	defer c.mu.Unlock()
 	l := c.lines[to]
 	if l == nil {
-		l = &line{client: c, to: to, slots: make(chan struct{}, maxOutstanding), queue: make(chan *call, maxOutstanding)}
+		l = &line{client: c, to: to, slots: make(chan struct{}, maxOutstanding), queue: make(chan *call, maxOutstanding), again: make(chan struct{}, 1)}
 		if !c.o.spawn(l.run) {
 			return nil
 		}
@@ -165,6 +171,10 @@ func (l *line) run() {
 		case first := <-l.queue:
 			runtime.Gosched() // let those who are about to send get into the same write
 			l.write(l.gather(first))
+		case <-l.again:
+			if l.session != nil {
+				l.session.write(nil)
+			}
 		case <-idle.C:
 			if l.retire(l) {
 				if l.session != nil {
@@ -226,7 +236,7 @@ func (l *line) open() (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach %s: %w", l.to, err)
 	}
-	s := &session{line: l, stream: stream, pending: map[uint64]*call{}}
+	s := &session{line: l, stream: stream, patience: resendAfter}
 	s.watchdog = time.AfterFunc(rpcTimeout, s.check)
 	if !l.o.spawn(s.read) {
 		s.fail(errClosed)

@@ -123,7 +123,7 @@ func (d *delivery) send(ctx context.Context, to peer.ID) {
 	defer d.mu.Unlock()
 	switch {
 	case err != nil && (ctx.Err() != nil || d.o.ctx.Err() != nil): // not the peer's fault
-	case err != nil && waits.Err() != nil: // it may come to have it all the same
+	case err != nil && waits.Err() != nil, errors.Is(err, errTimeout): // it may come to have it all the same
 		d.o.pass(to, false)
 		d.settled = append(d.settled, to)
 		d.busy = append(d.busy, to)
@@ -164,7 +164,7 @@ func (d *delivery) ask(ctx context.Context, to peer.ID) (reply, error) {
 }
 
 // Hand brings a payload that is not this node's own to one collector of the key, and
-// returns when that has acknowledged it. Who does not answer is evicted.
+// returns when that has acknowledged it. Who answers nothing at all is evicted.
 func (o *Overlay) Hand(ctx context.Context, to peer.ID, key [32]byte, payload []byte) error {
 	rep, err := o.reports.call(ctx, to, report{key: key, payload: payload}.encode())
 	switch {
@@ -226,7 +226,7 @@ func (o *Overlay) better(key [32]byte, r int) []*peer.AddrInfo {
 }
 
 // Send brings one broadcast frame to a peer and returns when it has
-// acknowledged it. Who does not answer is evicted.
+// acknowledged it. Who answers nothing at all is evicted.
 func (o *Overlay) Send(ctx context.Context, to peer.ID, frame []byte) error {
 	if len(frame) > MaxPayload {
 		return fmt.Errorf("frame of %d bytes is over the %d allowed", len(frame), MaxPayload)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/test"
 	"github.com/multiformats/go-multiaddr"
 )
@@ -130,26 +131,54 @@ func drain(c <-chan struct{}) {
 	}
 }
 
-// A hung collector keeps its connections and answers nothing.
+// A hung collector keeps its connections and acknowledges nothing. It is passed over,
+// and keeps its place in the table as long as it answers look-ups.
 func TestHungCollectorIsReplaced(t *testing.T) {
-	inNet(t, 12, func(t *testing.T, tn *testNet) {
-		key := testKey(2)
-		from, hung := tn.outsider(key, 4), tn.nearest(key, 1)[0]
-		hung.host.SetStreamHandler(reportProtocol, func(s network.Stream) { io.Copy(io.Discard, s); s.Reset() })
-		start := time.Now()
-		acks, err := from.Deliver(t.Context(), key, 3, []byte("p"))
-		if acks != 3 || err != nil {
-			t.Fatalf("%d acks, %v", acks, err)
-		}
-		tn.wantAt("p", tn.nearest(key, 4)[1:])
-		if took := time.Since(start); took > 2*rpcTimeout {
-			t.Errorf("took %s, want about %s", took, patience)
-		}
-		until(t, 2*rpcTimeout, "eviction of who acknowledges nothing", func() bool {
-			s := from.Stats()
-			return s.Evicted == 1 && s.Report.Failed == 1
+	hang := func(s network.Stream) { io.Copy(io.Discard, s); s.Reset() }
+	for name, c := range map[string]struct {
+		protocols []protocol.ID
+		evicted   bool
+		limit     time.Duration // of the first delivery, and of the look-up for whom to turn to
+	}{
+		"reports": {[]protocol.ID{reportProtocol}, false, patience},
+		"all":     {[]protocol.ID{reportProtocol, kadProtocol}, true, patience + rpcTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNet(t, 12, func(t *testing.T, tn *testNet) {
+				key := testKey(2)
+				from, hung := tn.outsider(key, 4), tn.nearest(key, 1)[0]
+				if acks, err := from.Deliver(t.Context(), key, 3, []byte("before")); acks != 3 || err != nil {
+					t.Fatalf("%d acks, %v", acks, err)
+				}
+				for _, p := range c.protocols {
+					hung.host.SetStreamHandler(p, hang)
+				}
+				for _, conn := range from.host.Network().ConnsToPeer(hung.ID()) {
+					for _, s := range conn.GetStreams() {
+						s.Reset() // the next report opens another
+					}
+				}
+				start := time.Now()
+				acks, err := from.Deliver(t.Context(), key, 3, []byte("p"))
+				if acks != 3 || err != nil {
+					t.Fatalf("%d acks, %v", acks, err)
+				}
+				tn.wantAt("p", tn.nearest(key, 4)[1:])
+				if late(start, c.limit+rpcTimeout/10) {
+					t.Errorf("took %s, want about %s", time.Since(start), c.limit)
+				}
+				until(t, time.Minute, "end of the stream that hangs", func() bool { return from.Stats().Report.Failed > 0 })
+				time.Sleep(2 * rpcTimeout)
+				if s := from.Stats(); (s.Evicted > 0) != c.evicted {
+					t.Errorf("%d evicted", s.Evicted)
+				}
+				start = time.Now()
+				if acks, err := from.Deliver(t.Context(), key, 3, []byte("q")); acks != 3 || err != nil || late(start, time.Second) {
+					t.Errorf("the next: %d acks after %s, %v", acks, time.Since(start), err)
+				}
+			})
 		})
-	})
+	}
 }
 
 func TestStaleRouteIsRedirected(t *testing.T) {
@@ -230,8 +259,9 @@ func TestPayloadsShareWrites(t *testing.T) {
 		if s.Sent != 2000 || s.Acked != 2000 || s.Batches > s.Sent/4 {
 			t.Errorf("stats %+v: want few batches", s)
 		}
-		if r := to.Stats().Report.Received; r != 2000 {
-			t.Errorf("received %d", r)
+		// On a slow machine an answer may take long enough for a payload to be sent again.
+		if r := to.Stats().Report.Received; r < s.Sent || r > s.Sent+s.Repeated {
+			t.Errorf("received %d, of %d that were sent and %d sent again", r, s.Sent, s.Repeated)
 		}
 		t.Logf("%d payloads in %d writes", s.Sent, s.Batches)
 	})
@@ -317,7 +347,7 @@ func TestPayloadsWaitForHandle(t *testing.T) {
 		if err := tn.nodes[0].Send(t.Context(), late.ID(), []byte("early")); err != nil {
 			t.Error(err)
 		}
-		if node.frames["early"] != 1 {
+		if node.frames["early"] == 0 { // it may come twice, as there was no answer
 			t.Error("the frame got lost")
 		}
 	})

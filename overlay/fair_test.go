@@ -102,13 +102,19 @@ func TestFramesWait(t *testing.T) {
 			})
 		}
 		all.Wait()
-		want := []time.Duration{0, 0, 0, 0, 0, 500, 1000, 1500, 2000, 2500}
+		// One may be sent again, in the first half second without an answer, and that takes a turn.
+		const turn = 500 * time.Millisecond
+		waits := to.Stats().Broadcast.Waits
+		if waits < 5 || waits > 6 {
+			t.Errorf("%d waited, want 5 and perhaps one that was sent again", waits)
+		}
 		for i, d := range at {
-			if d != want[i]*time.Millisecond {
-				t.Fatalf("acknowledged at %v, want at %v ms", at, want)
+			turns := time.Duration(max(0, i-4))
+			if d < turns*turn || d > (turns+time.Duration(waits-5))*turn {
+				t.Fatalf("acknowledged at %v, want five at once and then one each half second", at)
 			}
 		}
-		if s := to.Stats().Broadcast; s.Waits != 5 || s.Broken != 0 {
+		if s := to.Stats().Broadcast; s.Broken != 0 {
 			t.Errorf("stats %+v", s)
 		}
 	})

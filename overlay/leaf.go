@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -142,6 +143,9 @@ func (o *Overlay) answerAttach(_ context.Context, from peer.ID, _ []byte) (reply
 		return reply{status: busy}, nil
 	}
 	o.host.ConnManager().Protect(from, leafTag)
+	if o.host.Network().Connectedness(from) != network.Connected {
+		o.parted(from) // before it was a leaf
+	}
 	return reply{status: accepted}, nil
 }
 
@@ -217,6 +221,9 @@ func (o *Overlay) attach() int {
 			o.hosts.full[m.ID] = time.Now().Add(refusedTime)
 		}
 		o.hosts.mu.Unlock()
+		if err == nil && o.host.Network().Connectedness(m.ID) != network.Connected {
+			o.detach(m.ID) // the connection has ended before there was anything to detach
+		}
 	}
 	return len(o.Hosts())
 }

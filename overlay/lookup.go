@@ -14,8 +14,6 @@ import (
 const (
 	// hedgeDelay is how slow a peer's answer is when another one is asked, too.
 	hedgeDelay = 300 * time.Millisecond
-	// askAgain is when a request is taken for lost.
-	askAgain = 700 * time.Millisecond
 	// maxAddrs is how many addresses of a peer are believed.
 	maxAddrs = 8
 )
@@ -78,17 +76,9 @@ func (o *Overlay) lookup(ctx context.Context, key [32]byte, r int) ([]peer.ID, e
 	}
 }
 
-// ask sends one FIND_NODE, and once more where no answer comes: a request may be lost
-// with its stream. Who does not answer is evicted.
+// ask sends one FIND_NODE. Who does not answer is evicted.
 func (o *Overlay) ask(ctx context.Context, p peer.ID, key [32]byte) answer {
-	call, cancel := dialContext(ctx, rpcTimeout)
-	defer cancel()
-	first, give := context.WithTimeout(call, askAgain)
-	near, err := o.kad.GetClosestPeers(first, p, peer.ID(key[:]))
-	give()
-	if err != nil && call.Err() == nil {
-		near, err = o.kad.GetClosestPeers(call, p, peer.ID(key[:]))
-	}
+	near, err := o.kad.GetClosestPeers(ctx, p, peer.ID(key[:]))
 	if err != nil && ctx.Err() == nil {
 		o.evict(p)
 	}

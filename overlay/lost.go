@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 const (
@@ -77,8 +79,12 @@ func (l *lost) some(n int, now time.Time) (picked []peer.AddrInfo) {
 	return picked[:min(n, len(picked))]
 }
 
-// lose is told who has left the table. Who was expelled is not missed.
+// lose is told who has left the table. Who was expelled is not missed, nor who has only
+// made room for another, as kad-dht has those do that it met first: its bucket is full.
 func (o *Overlay) lose(p peer.ID) {
+	if o.dht.RoutingTable().NPeersForCpl(uint(o.self.PrefixLen(placeOf(p)))) >= kademlia.K {
+		return
+	}
 	addrs := usable(o.host.Peerstore().Addrs(p), o.private)
 	if len(addrs) == 0 || !o.admitted(p) {
 		return

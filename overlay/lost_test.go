@@ -2,12 +2,14 @@ package overlay
 
 import (
 	"fmt"
+	"slices"
 	"testing"
-
-	"github.com/komondor/komondor/overlay/kademlia"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/komondor/komondor/overlay/kademlia"
 )
 
 // between does something to every pair of nodes of two groups.
@@ -85,4 +87,32 @@ func TestLostMembersAreBounded(t *testing.T) {
 	if got := l.some(9, start.Add(2*lostTime)); len(got) != 0 || len(l.by) != 0 {
 		t.Errorf("%v lost after two days", got)
 	}
+}
+
+// Who leaves a bucket that is full all the same has made room for another, and is not
+// looked for; who leaves a gap is.
+func TestWhoMadeRoomIsNotLost(t *testing.T) {
+	inBubble(t, 50, func(t *testing.T, tn *testNet) {
+		for i, n := range tn.nodes {
+			full := n.Buckets()[0]
+			if len(full) < kademlia.K {
+				continue // which half of the nodes have, at least
+			}
+			other := slices.IndexFunc(tn.nodes, func(m *testNode) bool { return n.self.PrefixLen(m.self) == 0 && !slices.Contains(full, m.ID()) })
+			if other < 0 {
+				continue
+			}
+			n.lose(tn.nodes[other].ID())
+			if got := n.lost.some(9, time.Now()); len(got) > 0 {
+				t.Fatalf("node %d has lost %v, and its bucket is full", i, got)
+			}
+			n.dht.RoutingTable().RemovePeer(full[0])
+			synctest.Wait()
+			if got := n.lost.some(9, time.Now()); len(got) != 1 || got[0].ID != full[0] {
+				t.Fatalf("node %d has lost %v, want %s", i, got, full[0])
+			}
+			return
+		}
+		t.Fatal("no bucket is full")
+	})
 }

@@ -263,6 +263,12 @@ func ids(nodes []*testNode) (out []peer.ID) {
 
 func testKey(i int) [32]byte { return sha256.Sum256(fmt.Appendf(nil, "key %d", i)) }
 
+// late reports whether something took too long, where that is no fault of the
+// machine: in virtual time, which inNet does without under the race detector.
+func late(start time.Time, limit time.Duration) bool {
+	return !raceDetector && time.Since(start) > limit
+}
+
 // until waits for a condition; in virtual time the waiting costs nothing.
 func until(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()

@@ -232,6 +232,7 @@ func (o *Overlay) newDHT() (*dht.IpfsDHT, error) {
 	d, err := dht.New(o.host,
 		dht.ProtocolPrefix(prefix),
 		dht.Mode(mode), // the default waits for a public reachability that closed nets never show
+		dht.WithCustomMessageSender(func(h host.Host, _ []protocol.ID) pb.MessageSenderWithDisconnect { return sender{h} }),
 		dht.BucketSize(kademlia.K),
 		dht.DisableProviders(),
 		dht.DisableValues(),

@@ -15,7 +15,7 @@ const (
 	// and more seldom. All buckets are refreshed when nothing has changed for long, for
 	// that costs some 100 questions and a quarter of a megabyte at N = 100.
 	firstRefresh = time.Minute
-	lastRefresh  = 2 * time.Hour
+	lastRefresh  = 4 * time.Hour
 	// lookEvery is how often the table is looked at, which costs nothing, and
 	// glanceEvery how many looks there are to a glance, which costs one request.
 	lookEvery   = time.Minute

@@ -13,12 +13,21 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 )
 
-// sender carries requests in kad-dht's own protocol, each on a stream of its
-// own: lookups are rare, and kad-dht does not export its sender.
+// sender carries requests in kad-dht's own protocol, this package's and kad-dht's own, each
+// on a stream of its own: lookups are rare.
 type sender struct{ host host.Host }
 
-// SendRequest implements pb.MessageSender.
+// SendRequest implements pb.MessageSender. Who has not answered after rpcTimeout does not.
 func (s sender) SendRequest(ctx context.Context, p peer.ID, request *pb.Message) (*pb.Message, error) {
+	ctx, cancel := dialContext(ctx, rpcTimeout)
+	defer cancel()
+	return insist(ctx, resendAfter, int(rpcTimeout/resendAfter), func(ctx context.Context) (*pb.Message, error) { return s.request(ctx, p, request) })
+}
+
+// OnDisconnect implements pb.MessageSenderWithDisconnect: no stream is kept.
+func (s sender) OnDisconnect(context.Context, peer.ID) {}
+
+func (s sender) request(ctx context.Context, p peer.ID, request *pb.Message) (*pb.Message, error) {
 	stream, err := s.open(ctx, p, request)
 	if err != nil {
 		return nil, err

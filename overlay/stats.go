@@ -17,7 +17,8 @@ type Stats struct {
 
 // Traffic counts one protocol of ours.
 type Traffic struct {
-	Sent      uint64 // payloads written, each destination and each repetition by itself
+	Sent      uint64 // payloads written, each destination by itself
+	Repeated  uint64 // written once more, because no answer came
 	Batches   uint64 // writes they took
 	Acked     uint64
 	Refused   uint64 // by the other side
@@ -48,7 +49,7 @@ type counters struct {
 }
 
 type traffic struct {
-	sent, batches, acked, refused, redirects, busy, failed, received, waits, broken atomic.Uint64
+	sent, repeated, batches, acked, refused, redirects, busy, failed, received, waits, broken atomic.Uint64
 }
 
 func (t *traffic) reply(s status) {
@@ -66,7 +67,7 @@ func (t *traffic) reply(s status) {
 
 func (t *traffic) load() Traffic {
 	return Traffic{
-		Sent: t.sent.Load(), Batches: t.batches.Load(), Acked: t.acked.Load(), Refused: t.refused.Load(),
+		Sent: t.sent.Load(), Repeated: t.repeated.Load(), Batches: t.batches.Load(), Acked: t.acked.Load(), Refused: t.refused.Load(),
 		Redirects: t.redirects.Load(), Busy: t.busy.Load(), Failed: t.failed.Load(), Received: t.received.Load(), Waits: t.waits.Load(), Broken: t.broken.Load(),
 	}
 }

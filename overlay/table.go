@@ -151,6 +151,8 @@ func (o *Overlay) watch() error {
 					case came:
 						o.lost.found(c.peer)
 						o.dropNear(c.peer)
+						// It may have answered kad-dht just before it was evicted.
+						o.attend(c.peer)
 					case left:
 						o.lose(c.peer)
 						fallthrough
@@ -181,8 +183,14 @@ func (o *Overlay) connection(e event.EvtPeerConnectednessChanged) {
 		return
 	}
 	o.parted(e.Peer)
-	if o.dht.RoutingTable().Find(e.Peer) != "" || o.routes.leadTo(e.Peer) {
-		o.spawn(func() { o.redial(e.Peer) })
+	o.attend(e.Peer)
+}
+
+// attend sees to it that no end of a connection is missed: whoever is in use has one,
+// or is dialled.
+func (o *Overlay) attend(p peer.ID) {
+	if o.host.Network().Connectedness(p) != network.Connected && (o.dht.RoutingTable().Find(p) != "" || o.routes.leadTo(p)) {
+		o.spawn(func() { o.redial(p) })
 	}
 }
 
@@ -201,6 +209,12 @@ func (o *Overlay) redial(p peer.ID) {
 	if err := o.host.Connect(ctx, o.host.Peerstore().PeerInfo(p)); err != nil && o.ctx.Err() == nil {
 		o.evict(p)
 	}
+}
+
+// doubt evicts a peer that has kept silent on a stream unless it answers a look-up: one
+// stream that hangs makes nobody dead, and all would have to do without it.
+func (o *Overlay) doubt(p peer.ID) {
+	o.spawn(func() { o.ask(o.ctx, p, o.self) })
 }
 
 // evict forgets a peer that did not answer.

@@ -52,7 +52,7 @@ func realNet(t testing.TB, size int, listen string) *testNet {
 	for len(tn.nodes) < size {
 		tn.nodes = append(tn.nodes, real(t, listen, info(tn.nodes[0])))
 	}
-	until(t, 30*time.Second, "full tables", func() bool {
+	until(t, 2*time.Minute, "full tables", func() bool {
 		return !slices.ContainsFunc(tn.nodes, func(n *testNode) bool {
 			_, table := n.Peers()
 			return table < size-1
@@ -145,12 +145,12 @@ func TestBootstrapComesLate(t *testing.T) {
 	listen := addrs(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", probe.Addr().(*net.TCPAddr).Port))
 	probe.Close()
 	early := real(t, "/ip4/127.0.0.1/tcp/0", peer.AddrInfo{ID: id, Addrs: listen})
-	until(t, 10*time.Second, "complaint", func() bool { return early.said(listen[0].String()) > 0 && early.said("does not answer") > 0 })
+	until(t, time.Minute, "complaint", func() bool { return early.said(listen[0].String()) > 0 && early.said("does not answer") > 0 })
 
 	late := startNode(t, Config{Identity: key, Listen: listen, Private: true})
 	defer late.Close()
-	until(t, 10*time.Second, "contact", func() bool { _, n := early.Peers(); return n == 1 })
-	until(t, 10*time.Second, "good news", func() bool { return early.said("connected") == 1 })
+	until(t, time.Minute, "contact", func() bool { _, n := early.Peers(); return n == 1 })
+	until(t, time.Minute, "good news", func() bool { return early.said("connected") == 1 })
 	if n := early.said("does not answer"); n != 1 {
 		t.Errorf("said so %d times", n)
 	}
@@ -167,7 +167,7 @@ func TestForeignBootstraps(t *testing.T) {
 	n := real(t, "/ip4/127.0.0.1/tcp/0",
 		peer.AddrInfo{ID: stranger.ID(), Addrs: stranger.Addrs()},
 		peer.AddrInfo{ID: wrong, Addrs: other.host.Addrs()})
-	until(t, 10*time.Second, "complaints", func() bool {
+	until(t, time.Minute, "complaints", func() bool {
 		return n.said("does not speak /komondor/1") == 1 && n.said("is now "+other.ID().String()) == 1
 	})
 	if _, table := n.Peers(); table != 0 {
@@ -185,7 +185,7 @@ func TestPrivateAddressesStayOut(t *testing.T) {
 	if n.said("none of this node's addresses is public") != 1 {
 		t.Errorf("notices %q", n.notices)
 	}
-	until(t, 5*time.Second, "complaint", func() bool { return n.said("only private addresses") == 1 })
+	until(t, time.Minute, "complaint", func() bool { return n.said("only private addresses") == 1 })
 	if err := n.host.Connect(t.Context(), info(lab)); err == nil {
 		t.Error("a private address was dialled")
 	}
@@ -212,7 +212,7 @@ func TestPrivateAddressesStayOut(t *testing.T) {
 // by those whom it remembers.
 func TestRememberedContactsBringBack(t *testing.T) {
 	tn := realNet(t, 4, "/ip4/127.0.0.1/tcp/0")
-	until(t, 5*time.Second, "the first to know all", func() bool { return len(tn.nodes[0].Contacts(8)) == 3 })
+	until(t, time.Minute, "the first to know all", func() bool { return len(tn.nodes[0].Contacts(8)) == 3 })
 	remembered := tn.nodes[0].Contacts(8)
 	if got := tn.nodes[0].Contacts(2); len(got) != 2 {
 		t.Errorf("asked for 2, got %d", len(got))
@@ -225,7 +225,7 @@ func TestRememberedContactsBringBack(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	until(t, 5*time.Second, "all to be back", func() bool { _, table := n.Peers(); return table >= 3 })
+	until(t, time.Minute, "all to be back", func() bool { _, table := n.Peers(); return table >= 3 })
 	if n.said("bootstrap") != 0 {
 		t.Error("the operator was told of remembered members that are gone")
 	}
