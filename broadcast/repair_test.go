@@ -415,6 +415,29 @@ func TestShelfIsBounded(t *testing.T) {
 	}
 }
 
+// What is told of one attack over and over, each time better, takes no more room than
+// once, while what came first is kept behind it.
+func TestShelfHasNoGaps(t *testing.T) {
+	s := newShelf(0)
+	now := time.Unix(1e9, 0)
+	first := []byte("first")
+	s.put(idOf(first), About{Topic: "first"}, first, now)
+	for i := range 10_000 {
+		payload := binary.BigEndian.AppendUint64(nil, uint64(i))
+		s.put(idOf(payload), About{Topic: "again", Rank: int64(i)}, payload, now)
+		if len(s.order) > 5 {
+			t.Fatalf("%d places for two payloads", len(s.order))
+		}
+	}
+	ids, next := s.after(0, 10, now)
+	if len(ids) != 2 || ids[0] != idOf(first) || next != 10_001 {
+		t.Errorf("%d ids, next %d", len(ids), next)
+	}
+	if ids, _ := s.after(10_000, 10, now); len(ids) != 1 || ids[0] == idOf(first) {
+		t.Errorf("%d ids after all but the last", len(ids))
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	x := idOf([]byte("p"))
 	for _, q := range []question{{}, {After: 3}, {Want: [][]byte{x[:], nil}}} {

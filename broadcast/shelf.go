@@ -1,6 +1,10 @@
 package broadcast
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 const (
 	// maxShelf and maxKept bound what is kept for those who have missed it, in bytes
@@ -16,7 +20,7 @@ type shelf struct {
 	keep    time.Duration
 	byTopic map[string]*kept
 	byID    map[id]*kept
-	order   []*kept // as they came; nil where a better one has taken the place
+	order   []*kept // as they came, so by number, with some that were dropped
 	bytes   int
 	came    uint64 // how many have come, so the number of the newest
 }
@@ -27,6 +31,7 @@ type kept struct {
 	payload []byte
 	number  uint64
 	at      time.Time
+	dropped bool
 }
 
 func newShelf(keep time.Duration) shelf {
@@ -53,13 +58,13 @@ func (s *shelf) put(x id, about About, payload []byte, now time.Time) bool {
 		s.drop(old)
 	}
 	s.came++
-	k := &kept{x, about, payload, s.came, now}
+	k := &kept{id: x, about: about, payload: payload, number: s.came, at: now}
 	s.byTopic[about.Topic], s.byID[x] = k, k
 	s.order = append(s.order, k)
 	s.bytes += len(payload)
 	for len(s.order) > 0 {
 		oldest := s.order[0]
-		if oldest != nil {
+		if !oldest.dropped {
 			if s.bytes <= maxShelf && len(s.byTopic) <= maxKept && now.Sub(oldest.at) <= s.keep {
 				break
 			}
@@ -68,31 +73,31 @@ func (s *shelf) put(x id, about About, payload []byte, now time.Time) bool {
 		s.order[0] = nil // append moves the rest to a new array in time
 		s.order = s.order[1:]
 	}
+	if len(s.order) > 2*len(s.byTopic) { // so that a topic with ever better payloads costs no room
+		s.order = slices.DeleteFunc(s.order, func(k *kept) bool { return k.dropped })
+	}
 	return true
 }
 
-// drop leaves a gap in the order, so that places stay in step with numbers.
+// drop leaves its place in the order, for the numbers of the others.
 func (s *shelf) drop(k *kept) {
 	delete(s.byTopic, k.about.Topic)
 	delete(s.byID, k.id)
 	s.bytes -= len(k.payload)
-	s.order[s.place(k.number)] = nil
+	k.payload, k.dropped = nil, true
 }
-
-// place is where the payload of a number stands in the order.
-func (s *shelf) place(number uint64) int { return len(s.order) - 1 - int(s.came-number) }
 
 // after returns up to n of what came after a number, and the number of the last one
 // looked at: where to go on.
 func (s *shelf) after(number uint64, n int, now time.Time) (ids []id, next uint64) {
 	number = min(number, s.came) // of another run, or made up
-	first := max(s.place(number)+1, 0)
+	first, _ := slices.BinarySearchFunc(s.order, number+1, func(k *kept, number uint64) int { return cmp.Compare(k.number, number) })
 	next = number
 	for _, k := range s.order[first:] {
 		if len(ids) == n {
 			return ids, next
 		}
-		if k == nil || k.over(now, s.keep) {
+		if k.dropped || k.over(now, s.keep) {
 			continue
 		}
 		ids, next = append(ids, k.id), k.number

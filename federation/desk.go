@@ -2,6 +2,7 @@ package federation
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
@@ -25,6 +26,15 @@ type deposit struct {
 	By    string       `cbor:"2,keyasint,omitempty"` // node id; empty: not yet
 	Key   []byte       `cbor:"3,keyasint,omitempty"` // the new organisation's
 	Given certificates `cbor:"4,keyasint,omitzero"`
+	// Replaced says that a newer invitation holds in its place.
+	Replaced bool `cbor:"5,keyasint,omitempty"`
+}
+
+// close throws the delegate's key away, which is used once at most.
+func (d *deposit) close() {
+	if d.Offer.founds() {
+		d.Offer.Delegate = make([]byte, ed25519.PrivateKeySize)
+	}
 }
 
 const depositPrefix = "deposit/"
@@ -46,7 +56,9 @@ func (d *desk) recall(key string, value []byte) error {
 	return nil
 }
 
-// Deposit keeps an offer for redemption here; it is on disk when Deposit returns.
+// Deposit keeps an offer for redemption here; it is on disk when Deposit returns. One
+// to a new organisation replaces those to the same one that nobody has redeemed: an
+// organisation has one key.
 func (m *Member) Deposit(now time.Time, o Offer) error {
 	if err := m.mayRedeem(now, o); err != nil {
 		return fmt.Errorf("deposit an invitation: %w", err)
@@ -59,7 +71,15 @@ func (m *Member) Deposit(now time.Time, o Offer) error {
 	if _, ok := m.desk.deposits[o.key()]; ok {
 		return errors.New("deposit an invitation: this one is here already")
 	}
-	return m.file(deposit{Offer: o})
+	all := []deposit{{Offer: o}}
+	for _, d := range m.desk.deposits {
+		if o.founds() && d.Offer.founds() && d.Offer.Organisation == o.Organisation && d.By == "" {
+			d.Replaced = true
+			d.close()
+			all = append(all, d)
+		}
+	}
+	return m.file(all...)
 }
 
 // mayRedeem says whether this node is able to redeem the offer.
@@ -92,19 +112,25 @@ func (m *Member) mayRedeem(now time.Time, o Offer) error {
 	return nil
 }
 
-// file keeps a deposit, on disk first; desk.mu is held.
-func (m *Member) file(d deposit) error {
-	record, err := event.Encode(d)
-	if err == nil {
-		err = m.keeper.Put(map[string][]byte{d.Offer.key(): record})
+// file keeps deposits, all or none, on disk first; desk.mu is held.
+func (m *Member) file(all ...deposit) error {
+	records := make(map[string][]byte, len(all))
+	for _, d := range all {
+		record, err := event.Encode(d)
+		if err != nil {
+			return fmt.Errorf("keep an invitation: %w", err)
+		}
+		records[d.Offer.key()] = record
 	}
-	if err != nil {
+	if err := m.keeper.Put(records); err != nil {
 		return fmt.Errorf("keep an invitation: %w", err)
 	}
 	if m.desk.deposits == nil {
 		m.desk.deposits = map[string]deposit{}
 	}
-	m.desk.deposits[d.Offer.key()] = d
+	for _, d := range all {
+		m.desk.deposits[d.Offer.key()] = d
+	}
 	return nil
 }
 

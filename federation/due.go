@@ -67,22 +67,24 @@ func (m *Member) Due(now time.Time, alive func(id string) bool) ([][]byte, error
 	return documents, errors.Join(errs...)
 }
 
-// Certifier returns the node that has to renew this node's certificate, where that
-// is due and another node does it; else it is empty. It renews only whom it sees
-// alive, and who has no address at which others reach it has to show up.
-func (m *Member) Certifier(now time.Time) (id string) {
+// Certifier says which node is to renew this node's certificate now, and when that
+// ends: a zero time where none has to, or this node does it itself. The node is
+// empty where none can. It renews only whom it sees alive, and who has no address at
+// which others reach it has to show up.
+func (m *Member) Certifier(now time.Time) (id string, ends time.Time) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	own := m.nodes[m.id]
 	if own.Issuer || !own.due(now) {
-		return ""
+		return "", time.Time{}
 	}
+	ends = time.Unix(own.NotAfter, 0)
 	for _, p := range m.nodes {
 		if p.Issuer && p.Node.Organisation == own.Node.Organisation && m.refuse(now, p) == nil {
-			return p.ID
+			return p.ID, ends
 		}
 	}
-	return ""
+	return "", ends
 }
 
 // renewal is a node to renew. Lost is when the last certificate ended under which
@@ -128,7 +130,8 @@ func (m *Member) due(now time.Time) (own charter, renew []renewal, state uint64,
 		return own, nil, 0, nil, err
 	}
 	if !publicOf(m.organisation).Equal(own.key) {
-		return own, nil, 0, nil, fmt.Errorf("the root has admitted organisation %s with another key since: restore that key here, or join again", own.Organisation)
+		return own, nil, 0, nil, fmt.Errorf("the root has admitted organisation %s with another key since: "+
+			"join again by an invitation of the node that has that key (another --data), or have the root revoke it and invite you anew", own.Organisation)
 	}
 	for _, p := range m.nodes {
 		if longer := min(now.Add(nodeLife).Unix(), own.NotAfter) > p.NotAfter; !longer || !p.due(now) || !bytes.Equal(p.by.key, own.key) {

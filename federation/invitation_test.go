@@ -178,6 +178,57 @@ func TestRedemptionIsOneTime(t *testing.T) {
 	}
 }
 
+// One organisation has one key, however often it is invited, until the root takes that away.
+func TestOneKeyAnOrganisation(t *testing.T) {
+	w := newWorld(t)
+	keep := newDrawer()
+	m := w.member(w.first, keep, noon)
+	w.add(m, noon, w.documents...)
+	elsewhere := w.member(w.node(w.first, noon), newDrawer(), noon)
+	w.add(elsewhere, noon, w.documents...)
+	old, replaced := w.invite(elsewhere, "beta", true), w.invite(m, "beta", true)
+	for range 2 {
+		w.invite(m, "alpha", false) // which replaces nothing
+	}
+	newest := w.invite(m, "beta", true)
+	apply := func(at *Member, inv Invitation, identity crypto.PrivKey, key ed25519.PrivateKey) error {
+		_, _, err := apply(at, inv, identity, key, noon)
+		return err
+	}
+	wants := func(what string, err error, want string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	identity, key := newIdentity(t), newKey(t)
+	wants("one that was replaced", apply(m, replaced, newIdentity(t), newKey(t)), "invited once more")
+	m = w.member(w.first, keep, noon) // as after a restart
+	w.add(m, noon, w.documents...)
+	wants("one that was replaced before a restart", apply(m, replaced, newIdentity(t), newKey(t)), "invited once more")
+	if err := apply(m, newest, identity, key); err != nil {
+		t.Fatal(err)
+	}
+	again := w.invite(m, "beta", true) // before the new member has shown itself
+	wants("another key", apply(m, again, newIdentity(t), newKey(t)), "organisation beta is admitted already")
+	if err := apply(m, newest, identity, key); err != nil {
+		t.Errorf("the answer was lost: %v", err)
+	}
+	if err := apply(m, again, newIdentity(t), key); err != nil {
+		t.Errorf("the same key again: %v", err)
+	}
+	certificate, admission, ok := m.Certificate("beta")
+	if !ok {
+		t.Fatal("the organisation is not known where it was certified")
+	}
+	w.add(elsewhere, noon, w.document(KindOrganisation, certificate))
+	wants("elsewhere", apply(elsewhere, old, newIdentity(t), newKey(t)), "organisation beta is admitted already")
+	w.add(elsewhere, noon, w.revoke(2, noon, Entry{Serial: admission.Serial, Key: Fingerprint(publicOf(key))}))
+	if err := apply(elsewhere, old, newIdentity(t), newKey(t)); err != nil {
+		t.Errorf("a new key after the revocation: %v", err)
+	}
+}
+
 func TestRedemptionRefuses(t *testing.T) {
 	w := newWorld(t)
 	m := w.fresh()

@@ -662,17 +662,17 @@ func TestCertifier(t *testing.T) {
 	m := w.member(leaf, newDrawer(), noon)
 	w.add(m, noon.Add(time.Hour), w.chain(other), w.chain(issuer))
 	due := noon.Add(7 * day * 2 / 3)
-	if got := m.Certifier(due.Add(-time.Minute)); got != "" {
-		t.Errorf("before it is due: %s", got)
+	certifier := func(what string, m *Member, now time.Time, want string, wantEnds time.Time) {
+		t.Helper()
+		if got, ends := m.Certifier(now); got != want || !ends.Equal(wantEnds) {
+			t.Errorf("%s: %q, %s, want %q, %s", what, got, ends, want, wantEnds)
+		}
 	}
-	if got := m.Certifier(due); got != issuer.id {
-		t.Errorf("when it is due: %q, want %s", got, issuer.id)
-	}
+	never := time.Time{}
+	certifier("before it is due", m, due.Add(-time.Minute), "", never)
+	certifier("when it is due", m, due, issuer.id, noon.Add(7*day))
+	certifier("when the one that certifies is out of date", m, due.Add(3*day), "", noon.Add(7*day))
 	w.add(m, due, w.chain(w.renewed(leaf, due)))
-	if got := m.Certifier(due); got != "" {
-		t.Errorf("once it is renewed: %s", got)
-	}
-	if got := w.member(issuer, newDrawer(), noon.Add(time.Hour)).Certifier(due.Add(day)); got != "" {
-		t.Errorf("the one that certifies goes to %s", got)
-	}
+	certifier("once it is renewed", m, due, "", never)
+	certifier("the one that certifies", w.member(issuer, newDrawer(), noon.Add(time.Hour)), due.Add(day), "", never)
 }

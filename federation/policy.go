@@ -26,6 +26,10 @@ type Policy struct {
 	Share      Share              `cbor:"8,keyasint,omitzero" json:"share,omitzero"`
 	// Allow is never blocked by any member: addresses, prefixes, host names.
 	Allow []string `cbor:"9,keyasint,omitempty" json:"allow,omitempty"`
+	// RuleFiles are Sigma correlation rules beside the built-in ones, by the names of their files.
+	RuleFiles map[string]string `cbor:"10,keyasint,omitempty" json:"rule_files,omitempty"`
+	// Situations has the seven situations judged together, too, at the cost of more reports.
+	Situations bool `cbor:"11,keyasint,omitempty" json:"situations,omitempty"`
 }
 
 // Rule says how a rule differs from its default. What is 0 stays as it is.
@@ -43,6 +47,9 @@ type Share struct {
 	// PrivateSources lets private addresses of attackers leave a host, for labs.
 	PrivateSources bool `cbor:"1,keyasint,omitempty" json:"private_sources,omitempty"`
 }
+
+// maxRuleFiles leaves room for the rest of the policy in a document.
+const maxRuleFiles = 40 << 10
 
 // DefaultQuorum is the quorum of a new federation.
 const DefaultQuorum = 2
@@ -83,6 +90,15 @@ func (p Policy) Check() error {
 		}
 		between("rule "+name+": quorum", r.Quorum, 0, 100)
 	}
+	between("number of rule files", len(p.RuleFiles), 0, 100)
+	size := 0
+	for file, text := range p.RuleFiles {
+		if err := checkText(file, 64); err != nil {
+			errs = append(errs, err)
+		}
+		size += len(text)
+	}
+	between("length of the rule files", size, 0, maxRuleFiles)
 	for kind, points := range p.Severities {
 		if err := checkText(string(kind), 64); err != nil {
 			errs = append(errs, err)

@@ -1,8 +1,10 @@
 package federation
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/komondor/komondor/event"
@@ -48,14 +50,23 @@ func (m *Member) redeem(now time.Time, from string, data []byte) ([]byte, error)
 	if !ok {
 		return nil, errToken
 	}
+	if d.Replaced {
+		return event.Encode(answer{Refusal: fmt.Sprintf("organisation %s was invited once more, and that invitation holds in the place of this one: ask for it", d.Offer.Organisation)})
+	}
 	if d.By == "" {
 		given, err := m.certify(now, d.Offer, from, r)
 		if err != nil {
 			return event.Encode(answer{Refusal: err.Error()})
 		}
 		d.By, d.Key, d.Given = from, r.Key, given
-		d.Offer.Delegate = make([]byte, ed25519.PrivateKeySize) // used once
+		d.close()
 		if err := m.file(d); err != nil {
+			return nil, err
+		}
+		if d.Offer.founds() {
+			err = m.enter(now, given.Organisation)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -83,11 +94,34 @@ func (m *Member) certify(now time.Time, o Offer, id string, r redemption) (certi
 	if len(r.Key) != ed25519.PublicKeySize {
 		return certificates{}, errors.New("the invitation is for a new organisation: an organisation's key is needed")
 	}
+	if m.hasOtherKey(now, o.Organisation, r.Key) {
+		return certificates{}, fmt.Errorf("organisation %s is admitted already, with a key of its own: a further node of it is invited on its first node; "+
+			"if the key is lost there, the root revokes the organisation before it invites it anew", o.Organisation)
+	}
 	by, err := grant(m.root, m.name, *o.Admission, o.Delegate, r.Key)
 	if err != nil {
 		return certificates{}, err
 	}
 	return certificates{Organisation: by.form}, nil
+}
+
+// hasOtherKey says that the organisation is a member's by another key.
+func (m *Member) hasOtherKey(now time.Time, organisation string, key []byte) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	c, known := m.organisations[organisation]
+	_, revoked := m.revokedOrganisation(c)
+	return known && !revoked && now.Unix() < c.ends() && !bytes.Equal(c.key, key)
+}
+
+// enter takes an organisation in before its first node comes: others may have
+// invitations for it, and must not get another key.
+func (m *Member) enter(now time.Time, o Organisation) error {
+	document, err := encodeDocument(KindOrganisation, o)
+	if err == nil {
+		_, err = m.Add(now, document)
+	}
+	return err
 }
 
 func (m *Member) certifyNode(now time.Time, id string, r redemption) (certificates, error) {

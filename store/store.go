@@ -48,8 +48,15 @@ type Store struct {
 	Peers  *Table // peer ID → record; at most MaxPeers: ErrFull beyond
 	// Federation holds its documents and the invitations to be redeemed here.
 	Federation *Table
-	// Kernel holds what was made in the kernel, for who cleans up without a node.
+	// Learned holds what is usual on this host, as far as it was found out.
+	Learned *Table
+	// Responses holds what was done against attacks, by id.
+	Responses *Table
+	// Kernel holds the names of the nftables tables that may be in the kernel.
 	Kernel *Table
+
+	// Opinions holds what members say of alerts.
+	Opinions *Table
 
 	path string
 	db   *bbolt.DB
@@ -86,7 +93,10 @@ func Open(path string) (*Store, error) {
 	s.Allow = &Table{store: s, name: []byte("allow")}
 	s.Peers = &Table{store: s, name: []byte("peers"), limit: MaxPeers}
 	s.Federation = &Table{store: s, name: []byte("federation")}
+	s.Learned = &Table{store: s, name: []byte("learned")}
+	s.Responses = &Table{store: s, name: []byte("responses")}
 	s.Kernel = &Table{store: s, name: []byte("kernel")}
+	s.Opinions = &Table{store: s, name: []byte("opinions")}
 	err := s.create()
 	if err == nil {
 		err = s.connect(path)
@@ -239,7 +249,7 @@ func (s *Store) fill(tx *bbolt.Tx) error {
 
 func (s *Store) buckets() [][]byte {
 	return [][]byte{metaBucket, eventsBucket, positionsBucket, alertsBucket, alertTimesBucket,
-		s.Blocks.name, s.Allow.name, s.Peers.name, s.Federation.name, s.Kernel.name}
+		s.Blocks.name, s.Allow.name, s.Peers.name, s.Federation.name, s.Learned.name, s.Responses.name, s.Kernel.name, s.Opinions.name}
 }
 
 // mapSize is the address space to reserve: growing beyond it has to wait for
@@ -278,6 +288,7 @@ func (s *Store) explain(err error) error {
 	is := func(errno syscall.Errno) bool {
 		return errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error())
 	}
+	var of *fs.PathError
 	switch {
 	case errors.Is(err, errInUse):
 		return fmt.Errorf("%w: another komondor runs with this --data; stop it or use another --data", err)
@@ -287,8 +298,10 @@ func (s *Store) explain(err error) error {
 		return fmt.Errorf("%w: free space below %s; nothing acknowledged is lost and writing goes on by itself", err, filepath.Dir(s.path))
 	case is(syscall.EIO):
 		return fmt.Errorf("%w: check the disk below %s (dmesg, smartctl)", err, filepath.Dir(s.path))
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, &of) && of.Op == "open" && of.Path == s.path:
 		return fmt.Errorf("%w: run as the owner of the file", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: name a --data below which this user may write, or run as one who may", err)
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -377,4 +378,20 @@ func BenchmarkEvents(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N*len(events))/b.Elapsed().Seconds(), "events/s")
+}
+
+// TestPermission tells a file of somebody else's from a folder in which nothing may be made.
+func TestPermission(t *testing.T) {
+	s := &Store{path: "d/komondor.db"}
+	for _, c := range []struct{ op, path, want string }{
+		{"open", "d/komondor.db", "owner of the file"},
+		{"stat", "d/komondor.db", "name a --data"}, // d may not be looked into
+		{"mkdir", "d", "name a --data"},
+		{"open", "d/komondor.db.new", "name a --data"},
+	} {
+		err := s.explain(&fs.PathError{Op: c.op, Path: c.path, Err: syscall.EACCES})
+		if !strings.Contains(err.Error(), c.want) || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s %s: got %v, want %s", c.op, c.path, err, c.want)
+		}
+	}
 }
