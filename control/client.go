@@ -54,6 +54,16 @@ func (c *Client) Unblock(ctx context.Context, prefix netip.Prefix) error {
 	return c.call(ctx, "DELETE", "/blocks?"+url.Values{"prefix": {prefix.String()}}.Encode(), nil, nil)
 }
 
+// MarkFalse tells all members that an alert is false, and lifts its blocks at the node.
+func (c *Client) MarkFalse(ctx context.Context, id, reason string) (a Alert, err error) {
+	return a, c.call(ctx, "POST", "/alerts/"+url.PathEscape(id)+"/false?"+url.Values{"reason": {reason}}.Encode(), nil, &a)
+}
+
+// MarkTrue takes back what MarkFalse said.
+func (c *Client) MarkTrue(ctx context.Context, id string) (a Alert, err error) {
+	return a, c.call(ctx, "DELETE", "/alerts/"+url.PathEscape(id)+"/false", nil, &a)
+}
+
 // FlushBlocks ends all blocks and returns how many there were.
 func (c *Client) FlushBlocks(ctx context.Context) (n int, err error) {
 	return n, c.call(ctx, "DELETE", "/blocks", nil, &n)
@@ -67,6 +77,24 @@ func (c *Client) Approve(ctx context.Context, prefixes ...netip.Prefix) (b []Blo
 // Reject drops what waits, and returns how many there were.
 func (c *Client) Reject(ctx context.Context, prefixes ...netip.Prefix) (n int, err error) {
 	return n, c.call(ctx, "DELETE", "/waiting", prefixes, &n)
+}
+
+func (c *Client) Flows(ctx context.Context) (f []Flow, err error) {
+	return f, c.call(ctx, "GET", "/flows", nil, &f)
+}
+
+func (c *Client) Responses(ctx context.Context) (r []Response, err error) {
+	return r, c.call(ctx, "GET", "/responses", nil, &r)
+}
+
+// Respond asks the units that respond for an action.
+func (c *Client) Respond(ctx context.Context, a Action) (r Response, err error) {
+	return r, c.call(ctx, "POST", "/responses", a, &r)
+}
+
+// DecideResponse approves, rejects or undoes a response: decision is approve, reject or undo.
+func (c *Client) DecideResponse(ctx context.Context, id, decision string) (r Response, err error) {
+	return r, c.call(ctx, "POST", "/responses/"+url.PathEscape(id)+"/"+decision, nil, &r)
 }
 
 func (c *Client) Members(ctx context.Context) (m []Member, err error) {
@@ -108,6 +136,10 @@ func (c *Client) Allow(ctx context.Context, entry, note string) error {
 
 func (c *Client) Disallow(ctx context.Context, entry string) error {
 	return c.call(ctx, "DELETE", "/allowed?"+url.Values{"entry": {entry}}.Encode(), nil, nil)
+}
+
+func (c *Client) Scenarios(ctx context.Context) (s Scenarios, err error) {
+	return s, c.call(ctx, "GET", "/scenarios", nil, &s)
 }
 
 func (c *Client) Explain(ctx context.Context, addr netip.Addr) (e Explanation, err error) {

@@ -26,6 +26,12 @@ type fake struct {
 
 func (fake) Status() Status           { return Status{Version: "test", Peers: 6} }
 func (fake) Alerts() ([]Alert, error) { return nil, nil }
+func (fake) MarkFalse(_ context.Context, id, reason string) (Alert, error) {
+	return Alert{ID: id, Opinions: []Opinion{{Reason: reason}}}, nil
+}
+func (fake) MarkTrue(_ context.Context, id string) (Alert, error) {
+	return Alert{}, errors.New(id + " is not marked")
+}
 func (f fake) Follow(ctx context.Context, fn func(Alert) error) error {
 	for {
 		select {
@@ -67,6 +73,23 @@ func (fake) Approve(_ context.Context, prefixes []netip.Prefix) ([]Block, error)
 }
 func (fake) Reject(_ context.Context, prefixes []netip.Prefix) (int, error) {
 	return len(prefixes), nil
+}
+func (fake) Scenarios() (Scenarios, error) {
+	return Scenarios{Alerts: []ScenarioAlert{{Type: LocalAlert}}}, nil
+}
+func (fake) Flows() ([]Flow, error)         { return nil, nil }
+func (fake) Responses() ([]Response, error) { return []Response{{ID: "1a2b3c4d"}}, nil }
+func (fake) Respond(_ context.Context, a Action) (Response, error) {
+	return Response{ID: "1a2b3c4d", Action: a}, nil
+}
+func (fake) ApproveResponse(_ context.Context, id string) (Response, error) {
+	return Response{ID: id, State: "done"}, nil
+}
+func (fake) RejectResponse(_ context.Context, id string) (Response, error) {
+	return Response{ID: id, State: "refused"}, nil
+}
+func (fake) UndoResponse(_ context.Context, id string) (Response, error) {
+	return Response{}, errors.New("response " + id + " cannot be undone")
 }
 func (fake) Members() ([]Member, error)                        { return []Member{{ID: "one"}}, nil }
 func (fake) Policy() (json.RawMessage, error)                  { return json.RawMessage(`{"version":7}`), nil }
@@ -120,6 +143,12 @@ func TestClientAndServerAgree(t *testing.T) {
 	if n, err := c.FlushBlocks(ctx); n != 3 || err != nil {
 		t.Errorf("flush %d, %v", n, err)
 	}
+	if a, err := c.MarkFalse(ctx, "0a1b2c", "our scanner & theirs"); err != nil || a.ID != "0a1b2c" || a.Opinions[0].Reason != "our scanner & theirs" {
+		t.Errorf("marked %+v, %v", a, err)
+	}
+	if _, err := c.MarkTrue(ctx, "0a/1b"); err == nil || err.Error() != "0a/1b is not marked" {
+		t.Errorf("taken back: %v", err)
+	}
 	if err := c.Unblock(ctx, netip.MustParsePrefix("203.0.113.9/32")); err != nil {
 		t.Error(err)
 	}
@@ -145,6 +174,25 @@ func TestClientAndServerAgree(t *testing.T) {
 	}
 	if n, err := c.Reject(ctx, both[0]); err != nil || n != 1 {
 		t.Errorf("rejected %d, %v", n, err)
+	}
+	if f, err := c.Flows(ctx); err != nil || f == nil {
+		t.Errorf("flows %v, %v", f, err)
+	}
+	if r, err := c.Responses(ctx); err != nil || len(r) != 1 {
+		t.Errorf("responses %v, %v", r, err)
+	}
+	asked := Action{Action: "block-flow", Source: netip.MustParseAddr("192.0.2.53"), Target: netip.MustParseAddr("198.51.100.7"), Protocol: "udp", Port: 53, Reason: "forged replies"}
+	if r, err := c.Respond(ctx, asked); err != nil || r.Action != asked {
+		t.Errorf("response %+v, %v", r, err)
+	}
+	if r, err := c.DecideResponse(ctx, "1a2b3c4d", "approve"); err != nil || r.ID != "1a2b3c4d" || r.State != "done" {
+		t.Errorf("approved %+v, %v", r, err)
+	}
+	if r, err := c.DecideResponse(ctx, "1a2b3c4d", "reject"); err != nil || r.State != "refused" {
+		t.Errorf("rejected %+v, %v", r, err)
+	}
+	if _, err := c.DecideResponse(ctx, "1a2b3c4d", "undo"); err == nil || err.Error() != "response 1a2b3c4d cannot be undone" {
+		t.Errorf("undone: %v", err)
 	}
 	if m, err := c.Members(ctx); err != nil || len(m) != 1 || m[0].ID != "one" {
 		t.Errorf("members %v, %v", m, err)
@@ -205,6 +253,36 @@ func TestSocketIsTheUsersAlone(t *testing.T) {
 	l.Close()
 	if _, err := Dial(filepath.Join(t.TempDir(), "none")).Status(t.Context()); !errors.Is(err, ErrNoNode) {
 		t.Errorf("no node: %v", err)
+	}
+}
+
+func TestWhatIsNoStaleSocketStays(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"a file":          func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
+		"an empty folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a link":          func(path string) error { return os.Symlink("nowhere", path) },
+		"another's socket": func(path string) error {
+			c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+			if err == nil {
+				t.Cleanup(func() { c.Close() })
+			}
+			return err
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "there")
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := Listen(path); err == nil || !strings.Contains(err.Error(), "choose another --control") {
+			t.Errorf("%s: %v, %v", name, l, err)
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is gone: %v", name, err)
+		}
 	}
 }
 
@@ -269,4 +347,18 @@ func FuzzLocal(f *testing.F) {
 			t.Errorf("%s %q: %d", method, path, w.Code)
 		}
 	})
+}
+
+// What a source counts has names that scripts rely on, over the socket as over --http.
+func TestNamesOfASource(t *testing.T) {
+	got, err := json.Marshal(Source{Format: "live", Path: "eth0", State: Silent, Lines: 1, Events: 2, LastEvent: time.Unix(1e9, 0).UTC(), Malformed: 3, Truncated: 4, Dropped: 5,
+		Lost: 6, Unread: 7, Forgotten: 8, Withheld: 9, Unscanned: 10, GivenUp: 11, Examples: []string{"one"}, Notice: "it is back", ClockOffset: 12, SilentSince: time.Unix(1e9, 0).UTC()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"format":"live","path":"eth0","state":"silent","lines":1,"events":2,"last_event":"2001-09-09T01:46:40Z","malformed":3,"truncated":4,"dropped":5,` +
+		`"lost":6,"unread":7,"forgotten":8,"withheld":9,"unscanned":10,"given_up":11,"examples":["one"],"notice":"it is back","clock_offset":12,"silent_since":"2001-09-09T01:46:40Z"}`
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }

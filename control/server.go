@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -20,12 +22,8 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		conn.Close()
-		return nil, fmt.Errorf("control socket %s: another node answers there; stop it, or choose another --control", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("control socket: %w", err)
+	if err := removeStale(path); err != nil {
+		return nil, err
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -36,6 +34,32 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	return l, nil
+}
+
+// removeStale removes a socket at which nobody listens any more. Whatever else is at
+// path stays, and is an error.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("control socket: %w", err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("control socket %s: what is there is no socket, and stays; choose another --control", path)
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("control socket %s: another node answers there; stop it, or choose another --control", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) { // of another kind, or busy
+		return fmt.Errorf("control socket %s: somebody else may listen there; choose another --control: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
 }
 
 // Serve answers on l until ctx ends, and returns when all answers are given.
@@ -104,6 +128,22 @@ func Local(n Node) http.Handler {
 			answer(w)(n.Reject(r.Context(), prefixes))
 		}
 	})
+	mux.HandleFunc("GET /responses", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Responses())) })
+	mux.HandleFunc("POST /responses", func(w http.ResponseWriter, r *http.Request) {
+		var want Action
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&want); err != nil {
+			fail(w, http.StatusBadRequest, err)
+			return
+		}
+		answer(w)(n.Respond(r.Context(), want))
+	})
+	for decision, decide := range map[string]func(context.Context, string) (Response, error){
+		"approve": n.ApproveResponse, "reject": n.RejectResponse, "undo": n.UndoResponse,
+	} {
+		mux.HandleFunc("POST /responses/{id}/"+decision, func(w http.ResponseWriter, r *http.Request) {
+			answer(w)(decide(r.Context(), r.PathValue("id")))
+		})
+	}
 	mux.HandleFunc("GET /policy", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Policy()) })
 	mux.HandleFunc("GET /revocations", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Revocations()) })
 	mux.HandleFunc("GET /organisations/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -122,6 +162,12 @@ func Local(n Node) http.Handler {
 		} else {
 			answer(w)(nil, n.Deposit(offer))
 		}
+	})
+	mux.HandleFunc("POST /alerts/{id}/false", func(w http.ResponseWriter, r *http.Request) {
+		answer(w)(n.MarkFalse(r.Context(), r.PathValue("id"), r.FormValue("reason")))
+	})
+	mux.HandleFunc("DELETE /alerts/{id}/false", func(w http.ResponseWriter, r *http.Request) {
+		answer(w)(n.MarkTrue(r.Context(), r.PathValue("id")))
 	})
 	mux.HandleFunc("POST /allowed", func(w http.ResponseWriter, r *http.Request) {
 		entry := r.FormValue("entry")
@@ -185,8 +231,10 @@ func readOnly(mux *http.ServeMux, n Node) {
 		})
 	})
 	mux.HandleFunc("GET /blocks", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Blocks())) })
+	mux.HandleFunc("GET /flows", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Flows())) })
 	mux.HandleFunc("GET /members", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Members())) })
 	mux.HandleFunc("GET /allowed", func(w http.ResponseWriter, _ *http.Request) { answer(w)(list(n.Allowed())) })
+	mux.HandleFunc("GET /scenarios", func(w http.ResponseWriter, _ *http.Request) { answer(w)(n.Scenarios()) })
 	mux.HandleFunc("GET /explain", func(w http.ResponseWriter, r *http.Request) {
 		addr, err := netip.ParseAddr(r.FormValue("address"))
 		if err != nil {

@@ -159,7 +159,7 @@ func TestEvidenceOfOneOtherOrganisationOnlyWarns(t *testing.T) {
 	}
 	own := seal(t, p.Open, failures(p.Open, 1, 4, last))
 	q := &party{actor: p.actor}
-	if v, err := q.verify(alertOf(last, own), time.Now()); err != nil || q.warns(v) {
+	if v, err := q.verify(alertOf(last, own), time.Now()); err != nil || q.warns(v.Verdict) {
 		t.Errorf("own evidence: %+v, %v", v, err)
 	}
 }
@@ -168,9 +168,10 @@ func TestHomeBlocksWithoutAsking(t *testing.T) {
 	p := newParty(t)
 	last := time.Now().Truncate(time.Second)
 	tallies := failures(p.Open, 1, 4, last).Tallies
-	for _, v := range p.rules.Judge(correlate.Home, attackerKey, []correlate.Testimony{{Organisation: p.Member(), Member: p.Member(), Tallies: tallies}}) {
-		p.home(t.Context(), v)
-		p.home(t.Context(), v)
+	said := []correlate.Testimony{{Organisation: p.Member(), Member: p.Member(), Tallies: tallies}}
+	for _, v := range p.rules.Judge(correlate.Home, attackerKey, said) {
+		p.home(t.Context(), correlate.Finding{Verdict: v, Evidence: said})
+		p.home(t.Context(), correlate.Finding{Verdict: v, Evidence: said})
 	}
 	if got := blocked(p); len(got) != 1 {
 		t.Errorf("blocked %v", got)
@@ -253,8 +254,8 @@ func TestRestartAfterAWarning(t *testing.T) {
 	}
 	q := newParty(t)
 	q.recall(shown[0])
-	own := correlate.Testimony{Organisation: q.Open.Member(), Member: q.Open.Member(), Tallies: failures(q.Open, 1, 4, last).Tallies}
-	q.home(t.Context(), must(q.rules.JudgeRule("ssh-brute-force", correlate.Home, attackerKey, []correlate.Testimony{own})))
+	own := []correlate.Testimony{{Organisation: q.Open.Member(), Member: q.Open.Member(), Tallies: failures(q.Open, 1, 4, last).Tallies}}
+	q.home(t.Context(), correlate.Finding{Verdict: must(q.rules.JudgeRule("ssh-brute-force", correlate.Home, attackerKey, own)), Evidence: own})
 	if got := blocked(q); len(got) != 1 {
 		t.Errorf("blocked %v", got)
 	}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/komondor/komondor/block"
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/correlate/scenario"
 	"github.com/komondor/komondor/event"
 )
 
@@ -24,8 +26,12 @@ func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanatio
 		Address: addr, Key: event.Key{Selector: event.BySource, Value: event.SourceValue(prefix)},
 		Own: []control.Evidence{}, Rules: []control.Standing{}, Alerts: []control.Alert{}, Recent: []event.Event{}, Gathered: []control.Testimony{},
 	}
-	var own []event.Tally
-	if err := n.observer.ask(ctx, func(o *observer) { own = slices.Clone(o.ledger.Tallies(x.Key)) }); err != nil {
+	neighbours := event.Key{Selector: event.BySourceSubnet, Value: event.SubnetPrefix(addr).String()}
+	var own, ownNeighbours []event.Tally
+	read := func(o *observer) {
+		own, ownNeighbours = slices.Clone(o.ledger.Tallies(x.Key)), slices.Clone(o.ledger.Tallies(neighbours))
+	}
+	if err := n.observer.ask(ctx, read); err != nil {
 		return x, err
 	}
 	x.Own = summarise(own)
@@ -36,6 +42,11 @@ func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanatio
 		}
 	}
 	for _, r := range n.rules.All() {
+		if r.GroupBy == event.BySourceSubnet {
+			x.Rules = append(x.Rules,
+				n.standing(r, correlate.Home, neighbours, []correlate.Testimony{{Member: n.member.Member(), Tallies: ownNeighbours}}),
+				n.standing(r, correlate.Federation, neighbours, n.judge.gathered(neighbours)))
+		}
 		if r.GroupBy == event.BySource {
 			x.Rules = append(x.Rules,
 				n.standing(r, correlate.Home, x.Key, []correlate.Testimony{{Member: n.member.Member(), Tallies: own}}),
@@ -47,13 +58,13 @@ func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanatio
 		return x, err
 	}
 	for _, a := range alerts {
-		if a.Key == x.Key || slices.ContainsFunc(a.Offenders, func(o netip.Prefix) bool { return o.Contains(addr.Unmap()) }) {
+		if a.Key == x.Key || steps(a, addr) || slices.ContainsFunc(a.Offenders, func(o netip.Prefix) bool { return o.Contains(addr.Unmap()) }) {
 			x.Alerts = append(x.Alerts, a)
 		}
 	}
 	now := time.Now()
 	err = n.store.Events(ctx, now.Add(-24*time.Hour), now.Add(clockSkew), func(e event.Event) error {
-		if event.SourcePrefix(e.Source.Addr) == prefix {
+		if e.Source.Addr.IsValid() && event.SourcePrefix(e.Source.Addr) == prefix {
 			if len(x.Recent) == recentKept {
 				x.Recent = x.Recent[1:]
 			}
@@ -67,10 +78,34 @@ func (n *Node) Explain(ctx context.Context, addr netip.Addr) (control.Explanatio
 	return x, err
 }
 
+// steps reports whether an alert is about steps of an attack that an address has a part in.
+func steps(a control.Alert, addr netip.Addr) bool {
+	if a.Key.Selector != scenario.ByScenario {
+		return false
+	}
+	name := addr.Unmap().String()
+	return strings.HasSuffix(a.Key.Value, "="+name) || slices.ContainsFunc(a.Steps, func(says string) bool {
+		return slices.Contains(strings.FieldsFunc(says, func(r rune) bool { return strings.ContainsRune("(), ", r) }), name)
+	})
+}
+
+// collects reports whether this node is a collector of a key, as far as it knows: else it has not heard of
+// others' evidence.
+func (n *Node) collects(now time.Time, key event.Key) bool {
+	if n.config.Leaf {
+		return false
+	}
+	collectors, _ := n.overlay.Near(key.Hash(n.member.Name(), n.member.Salts(now, 0)[0]), n.outbox.replicas())
+	return slices.Contains(collectors, n.overlay.ID())
+}
+
 func (n *Node) standing(r correlate.Rule, scope correlate.Scope, key event.Key, said []correlate.Testimony) control.Standing {
 	s := control.Standing{Rule: r.Name, Scope: string(scope), Threshold: r.Home.AtLeast, Quorum: r.Home.Quorum}
 	if scope == correlate.Federation {
 		s.Threshold, s.Quorum = r.Federation.AtLeast, r.Federation.Quorum
+		if s.Elsewhere = !n.collects(time.Now(), key); s.Elsewhere {
+			return s
+		}
 	}
 	measured := n.rules.Measure(r, scope, key, said)
 	organisations := map[string]bool{}
@@ -115,6 +150,8 @@ func verdict(x control.Explanation) string {
 		return "not blocked, and never will be: " + x.Never
 	case len(x.Alerts) > 0:
 		return "not blocked now; at its last alert: " + cmp.Or(x.Alerts[len(x.Alerts)-1].Action, "nothing was done")
+	case slices.ContainsFunc(x.Rules, func(s control.Standing) bool { return s.Elsewhere }) && len(x.Own) > 0:
+		return "not blocked: what was seen here is below every threshold, and other nodes collect what the others have seen"
 	case len(x.Own) > 0 || len(x.Gathered) > 0:
 		return "not blocked: the evidence is below every threshold"
 	case len(x.Recent) > 0:

@@ -36,7 +36,12 @@ func (a *actor) follow(ctx context.Context, fn func(control.Alert) error) error 
 	}
 }
 
-func (a *actor) tell(alert control.Alert) {
+// tell keeps an alert, and tells it to who follows if it is time to.
+func (a *actor) tell(alert control.Alert, people bool) {
+	if people {
+		a.log.Info("alert", "rule", alert.Rule, "key", alert.Key.String(), "scope", alert.Scope, "level", alert.Level, "id", alert.ID, "updates", alert.Updates,
+			"score", alert.Score, "members", len(alert.Sensors), "action", alert.Action)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.unkept == nil {
@@ -45,12 +50,26 @@ func (a *actor) tell(alert control.Alert) {
 	if len(a.unkept) < store.MaxAlerts { // a store that fails does not fill the memory
 		a.unkept[alert.ID] = alert
 	}
+	if !people {
+		return
+	}
+	alert.State = a.stateAt(alert, alert.Raised)
 	for follower := range a.followers {
 		select {
 		case follower <- alert:
 		default: // a reader that does not keep up misses some; `alerts` has them all
 		}
 	}
+}
+
+// recorded is an alert as it was told last; a.mu is held.
+func (a *actor) recorded(id string) (control.Alert, bool) {
+	for _, alerts := range []map[string]control.Alert{a.unkept, a.keeping} {
+		if alert, ok := alerts[id]; ok {
+			return alert, true
+		}
+	}
+	return a.kept(id)
 }
 
 // notKept is what was told and is not in the store yet.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -19,13 +20,15 @@ type replay struct {
 	sensors []*sensor
 	running map[event.Key][]*attack
 	over    []*attack
+	now     time.Time // of the newest event: what is taken back has the time of an older one
 	swept   time.Time
+	links   []correlate.Link
 }
 
 type sensor struct {
-	name     string
-	attempts correlate.Attempts
-	ledger   *correlate.Ledger
+	name   string
+	merger *merger
+	ledger *correlate.Ledger
 }
 
 // attack is an alert that grows until it has been quiet for its rule's timespan.
@@ -34,41 +37,65 @@ type attack struct {
 	rule correlate.Rule
 }
 
-func newReplay(rules correlate.Rules, names []string) *replay {
+func newReplay(rules correlate.Rules, names []string, own []netip.Prefix) *replay {
 	r := &replay{rules: rules, keys: keyselect.New(groupings(rules)), running: make(map[event.Key][]*attack)}
 	hash := func(value string) uint32 { return event.Hash32("replay", nil, value) }
 	for _, name := range names {
-		r.sensors = append(r.sensors, &sensor{name: name, ledger: correlate.NewLedger(rules, talliesKept, hash)})
+		s := &sensor{name: name, merger: newMerger(rules, own), ledger: correlate.NewLedger(rules, talliesKept, hash)}
+		s.merger.links.Linked = func(l correlate.Link) { r.links = append(r.links, l) }
+		r.sensors = append(r.sensors, s)
 	}
 	return r
 }
 
 func (r *replay) take(i int, e event.Event) {
+	if e.Time.After(r.now) {
+		r.now = e.Time
+	}
 	if e.Time.Sub(r.swept) > r.rules.Longest() {
 		r.swept = e.Time
 		for _, s := range r.sensors {
 			s.ledger.Sweep(e.Time)
 		}
 	}
-	var room [4]event.Key
-	s := r.sensors[i]
-	for _, change := range s.attempts.Add(e) {
-		for _, key := range r.keys.Append(room[:0], change.Event) {
-			s.ledger.Add(key, change)
-			r.judge(key, s, change)
-		}
+	for _, s := range r.sensors {
+		r.miss(s, e.Time)
 	}
+	s := r.sensors[i]
+	s.merger.chains.Add(e.Time, e)
+	r.enter(s, e)
+}
+
+// miss enters the events of consequences that have not come to a sensor.
+func (r *replay) miss(s *sensor, now time.Time) {
+	s.merger.chains.Tick(now, func(missing event.Event) { r.enter(s, missing) })
+}
+
+func (r *replay) enter(s *sensor, e event.Event) {
+	var room [4]event.Key
+	s.merger.changes(e, func(change correlate.Change) {
+		for view := range r.rules.Views(change.Event) {
+			change := correlate.Change{Event: view, Delta: change.Delta}
+			for _, key := range r.keys.Append(room[:0], view) {
+				s.ledger.Add(key, change)
+				r.judge(key, s, change)
+			}
+		}
+	})
 }
 
 // judge looks at a key whose evidence a sensor has changed.
 func (r *replay) judge(key event.Key, changed *sensor, c correlate.Change) {
 	running := r.running[key]
+	quiet := func(rule correlate.Rule, last time.Time) bool {
+		return r.now.Sub(last) > rule.Federation.Timespan
+	}
 	running = slices.DeleteFunc(running, func(a *attack) bool {
-		quiet := c.Event.Time.Sub(a.Last) > a.rule.Federation.Timespan
-		if quiet {
+		over := quiet(a.rule, a.Last)
+		if over {
 			r.over = append(r.over, a)
 		}
-		return quiet
+		return over
 	})
 	var said []correlate.Testimony
 	for _, s := range r.sensors {
@@ -88,11 +115,14 @@ func (r *replay) judge(key event.Key, changed *sensor, c correlate.Change) {
 	for _, v := range verdicts {
 		i := slices.IndexFunc(running, func(a *attack) bool { return a.Rule == v.Rule.Name })
 		if i < 0 {
+			if quiet(v.Rule, v.Last) {
+				continue // the ledger remembers a little longer: that attack is over
+			}
 			// The attack began before it was found: all that counts towards it belongs to it.
 			begun := r.rules.Measure(v.Rule, correlate.Federation, key, said)
 			begun.Scope = v.Scope
 			shown := show(begun, "")
-			shown.Agreed = time.Time{} // it is of this moment, and the attack goes on
+			shown.Agreed, shown.Targets = time.Time{}, 0 // they are of this moment, and the attack goes on
 			running = append(running, &attack{Alert: shown, rule: v.Rule})
 			i = len(running) - 1
 		}
@@ -128,8 +158,11 @@ func (a *attack) found(v correlate.Verdict) {
 	if v.Scope == correlate.Federation {
 		a.Scope = string(v.Scope)
 	}
-	if a.rule.Type == correlate.ValueCount {
+	if a.rule.Type != correlate.ValueSum {
 		a.Score = max(a.Score, v.Score)
+	}
+	if slices.Index(correlate.WarningLevels(), v.Level) > slices.Index(correlate.WarningLevels(), a.Level) {
+		a.Level = v.Level
 	}
 	for _, o := range v.Offenders {
 		if !slices.Contains(a.Offenders, o) {
@@ -149,7 +182,7 @@ func (r *replay) alerts() []control.Alert {
 		alerts = append(alerts, a.Alert)
 	}
 	slices.SortFunc(alerts, func(a, b control.Alert) int {
-		return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Key.String(), b.Key.String()))
+		return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Key.String(), b.Key.String()), a.Last.Compare(b.Last))
 	})
 	return alerts
 }

@@ -1,22 +1,27 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 
 	"github.com/komondor/komondor/block"
+	"github.com/komondor/komondor/correlate"
+	"github.com/komondor/komondor/correlate/scenario"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/overlay"
 	"github.com/komondor/komondor/probe"
 	"github.com/komondor/komondor/probe/follow"
+	"github.com/komondor/komondor/respond"
 )
 
 // Config is what a node is told. Its zero value is not useful: Data and Listen must
@@ -51,11 +56,40 @@ type Config struct {
 	Quorum int
 	// Network is what evidence of others may do: auto, approve or observe.
 	Network string
-	Sources []Source
+	// Opinions is what others' opinions that an alert is false may do: show or lift; empty:
+	// show. OpinionsQuorum is how many organisations must be of that opinion: 2 where it is 0.
+	Opinions       string
+	OpinionsQuorum int
+	// WidestIPv4 and WidestIPv6 are the shortest prefix lengths that alerts may block: 24 to 32 and
+	// 48 to 64; 0 stands for single addresses and single /64.
+	WidestIPv4, WidestIPv6 int
+	Sources                []Source
+	// Home are one's own networks: what a sensor sees from there is archived, and is held
+	// against nobody; nor are they ever blocked.
+	Home []netip.Prefix
+	// Rules are one's own, beside the built-in ones. In a federation they are judged on this
+	// node's own evidence only: what is judged together is in the policy.
+	Rules []correlate.Rule
+	// Relations are one's own, beside the built-in ones or the policy's: they say what of this
+	// node's own events belongs together.
+	Relations []correlate.Relation
+	// Situations loads the seven situations, too; in a federation for this node's own evidence,
+	// unless its policy has them judged together.
+	Situations bool
 	// Allow are addresses, prefixes and host names never to block.
 	Allow []string
-	// Block is "nft" or "observe"; Table is the nftables table.
+	// Block is "nft" or "observe"; Table is the nftables table, by default
+	// block.DefaultTable.
 	Block, Table string
+	// Respond is what the units that respond may do, by their names (ParseResponse);
+	// one that is not named observes. Hooks are the programs that they may run.
+	Respond map[string]respond.Mode
+	Hooks   []respond.Hook
+	// Follow are the names of the scenarios that are followed; none: all.
+	Follow []string
+	// Scenarios are one's own, beside the built-in ones. Others do not know them, so their steps are not
+	// told.
+	Scenarios []*scenario.Scenario
 	// Control is the path of the control socket; HTTP an address for the same
 	// read-only, or empty.
 	Control, HTTP string
@@ -73,25 +107,34 @@ type Config struct {
 type Source struct {
 	Format string
 	Path   string
+	// Watch is what a source of packets is told beside: one whose format is Live, or Pcap.
+	Watch Watch
+	// Formats are those that Format may name, or that "auto" may find; nil: the built-in ones.
+	Formats probe.Formats
 	// Follow reads the lines; nil follows the file at Path.
 	Follow func(ctx context.Context, from follow.Position, handle func(follow.Line) error) error
-	// Lossy is a source that cannot wait, such as packets: what comes while the node
-	// has no room is dropped, and counted. Others are read when there is room.
-	Lossy bool
+	// Proxies are one's own, in whose place their clients are blamed.
+	Proxies []netip.Prefix
 }
 
 // ParseSource reads FORMAT=PATH.
-func ParseSource(s string) (Source, error) {
+func ParseSource(formats probe.Formats, s string) (Source, error) {
 	format, path, ok := strings.Cut(s, "=")
 	if !ok || path == "" {
 		return Source{}, fmt.Errorf("source %q: want FORMAT=PATH, for instance sshd=/var/log/auth.log", s)
 	}
-	if format != "auto" {
-		if _, err := probe.Lookup(format); err != nil {
-			return Source{}, fmt.Errorf("source %q: %w", s, err)
+	switch format {
+	case "auto", Pcap, Live:
+	case Process:
+		if path != "host" {
+			return Source{}, fmt.Errorf("source %q: want %s=host: the programs of this host", s, Process)
+		}
+	default:
+		if _, err := formats.Lookup(format); err != nil {
+			return Source{}, fmt.Errorf("source %q: %w; or auto, %s, %s or %s", s, err, Pcap, Live, Process)
 		}
 	}
-	return Source{Format: format, Path: path}, nil
+	return Source{Format: format, Path: path, Formats: formats}, nil
 }
 
 const (
@@ -118,11 +161,27 @@ func (c *Config) Check() error {
 	if c.Block != "nft" && c.Block != "observe" {
 		errs = append(errs, fmt.Errorf("block mode %q: want nft or observe", c.Block))
 	}
+	c.Table = cmp.Or(c.Table, block.DefaultTable)
+	if err := block.CheckTable(c.Table); err != nil {
+		errs = append(errs, fmt.Errorf("--table: %w", err))
+	}
 	if c.Network == "" {
 		c.Network = string(block.Auto)
 	}
 	if _, err := block.ParseMode(c.Network); err != nil {
 		errs = append(errs, fmt.Errorf("--network: %w", err))
+	}
+	if c.Opinions != "" && c.Opinions != "show" && c.Opinions != "lift" {
+		errs = append(errs, fmt.Errorf("--opinions %q: want show or lift", c.Opinions))
+	}
+	if c.OpinionsQuorum < 0 {
+		errs = append(errs, fmt.Errorf("--opinions-quorum %d: want 1 or more", c.OpinionsQuorum))
+	}
+	if c.WidestIPv4 != 0 && (c.WidestIPv4 < 24 || c.WidestIPv4 > 32) {
+		errs = append(errs, fmt.Errorf("--widest-ipv4 %d: want a prefix length of 24 to 32, for instance 28", c.WidestIPv4))
+	}
+	if c.WidestIPv6 != 0 && (c.WidestIPv6 < 48 || c.WidestIPv6 > 64) {
+		errs = append(errs, fmt.Errorf("--widest-ipv6 %d: want a prefix length of 48 to 64, for instance 56", c.WidestIPv6))
 	}
 	if capacity, err := c.capacity(); err != nil {
 		errs = append(errs, fmt.Errorf("--capacity: %w", err))
@@ -132,6 +191,9 @@ func (c *Config) Check() error {
 	if c.Leaf && c.Open && len(c.Bootstrap) == 0 {
 		errs = append(errs, errors.New("--leaf and no address to join by: a leaf hangs on others; name the address of one, as `komondor status` shows it there"))
 	}
+	if _, err := library(c.Follow, c.Scenarios...); err != nil {
+		errs = append(errs, err)
+	}
 	if c.Quorum < 0 {
 		errs = append(errs, fmt.Errorf("quorum %d: want 1 or more, or 0 for the policy's own", c.Quorum))
 	}
@@ -140,10 +202,15 @@ func (c *Config) Check() error {
 			errs = append(errs, err)
 		}
 	}
+	for _, p := range c.Home {
+		if !slices.Contains(c.Allow, p.String()) {
+			c.Allow = append(slices.Clip(c.Allow), p.String())
+		}
+	}
 	seen := map[string]bool{}
 	for i := range c.Sources {
 		s := &c.Sources[i]
-		if absolute, err := filepath.Abs(s.Path); err == nil && s.Path != "-" && s.Follow == nil {
+		if absolute, err := filepath.Abs(s.Path); err == nil && s.Path != "-" && s.Follow == nil && s.Format != Live && s.Format != Process {
 			s.Path = absolute // its position is kept under this name
 		}
 		if seen[s.Path] {
@@ -151,10 +218,21 @@ func (c *Config) Check() error {
 		}
 		seen[s.Path] = true
 	}
+	if err := c.checkHooks(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return errors.Join(errs...)
+}
+
+// lift is how many organisations' opinions lift blocks; 0: none do.
+func (c *Config) lift() int {
+	if c.Opinions != "lift" {
+		return 0
+	}
+	return cmp.Or(c.OpinionsQuorum, 2)
 }
 
 func (c *Config) capacity() (overlay.Capacity, error) {
@@ -165,6 +243,10 @@ func (c *Config) capacity() (overlay.Capacity, error) {
 		return overlay.None, nil
 	}
 	return overlay.Full, nil
+}
+
+func within(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // private reports whether an address says nothing outside its own site.

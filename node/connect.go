@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,42 +42,32 @@ func (n *Node) startBlocking(ctx context.Context) error {
 			n.config.Log.Error("entries of the allow-list of the federation's policy do not hold here; the others do", "error", err)
 		}
 	}
-	backend := n.config.Backend
+	inUse := "" // in the kernel
 	switch {
-	case backend != nil:
+	case n.config.Backend != nil:
+		n.backend = n.config.Backend
 	case n.config.Block == "nft":
-		ports, err := ports(n.config.Listen)
+		f, err := n.firewall(ctx)
 		if err != nil {
 			return err
 		}
-		n.rememberTable()
-		if backend, err = block.NewFirewall(block.Options{Table: n.config.Table, OverlayPorts: ports}); err != nil {
-			return err
-		}
+		n.backend, inUse = f, f.Table()
 	default:
-		backend = block.Observer{}
+		n.backend = block.Observer{}
 	}
-	n.backend = backend
 	policy := block.DefaultPolicy()
 	if policy.Network, err = block.ParseMode(n.config.Network); err != nil {
 		return fmt.Errorf("--network: %w", err)
 	}
-	if n.blocks, err = block.NewManager(backend, n.never, kept{n.store.Blocks}, policy); err != nil {
+	policy.MaxBits4, policy.MaxBits6 = cmp.Or(n.config.WidestIPv4, policy.MaxBits4), cmp.Or(n.config.WidestIPv6, policy.MaxBits6)
+	if n.blocks, err = block.NewManager(n.backend, n.never, kept{n.store.Blocks}, policy); err != nil {
 		return err
 	}
-	return n.blocks.Restore(ctx, n.started)
-}
-
-// rememberTable is for who flushes without a node. A disk that is full must not
-// keep a host without its blocks.
-func (n *Node) rememberTable() {
-	known, _, err := n.store.Kernel.Get(tableKey)
-	if err == nil && string(known) != n.config.Table {
-		err = n.store.Kernel.Put(tableKey, []byte(n.config.Table))
+	if err := n.blocks.Restore(ctx, time.Now()); err != nil {
+		return err
 	}
-	if err != nil {
-		n.config.Log.Error("the name of the nftables table is not kept: `komondor block flush` without a running node needs --table", "error", err)
-	}
+	n.removeOthers(inUse)
+	return nil
 }
 
 // kept is a table of the store as the blocks want it.
@@ -149,8 +140,11 @@ func multiaddrs(what string, texts []string) (addrs []multiaddr.Multiaddr, err e
 // connect makes the three parts and draws the arrows between them.
 func (n *Node) connect(ctx context.Context) {
 	log, book := n.config.Log, new(correlate.Book)
-	n.actor = &actor{log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
+	n.connectScenarios()
+	n.actor = &actor{turn: make(chan struct{}, 1), log: log, rules: n.rules, member: n.member, book: book, blocks: n.blocks,
+		again: n.again, kept: keptAlert(n.store.Alerts), lift: n.config.lift(), voices: allowance{limit: opinionsPerSecond, burst: opinionsAtOnce},
 		open: n.federation == nil, counters: &n.counters, refusals: rarely(), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce}, hear: n.heard.note, doubt: func(time.Time) string { return "" },
+		heard: n.scenarios.heard, concluded: n.scenarios.concluded, assessed: n.assessed,
 		fetch: func(context.Context, peer.ID) error { return errors.New("an open overlay has no certificates") }}
 	n.broadcast = broadcast.New(caster{n.overlay}, broadcast.Config{Receive: n.receive, About: n.actor.about, Keep: n.rules.Longest()})
 	if n.federation != nil {
@@ -159,7 +153,7 @@ func (n *Node) connect(ctx context.Context) {
 	n.judge = &judge{log: log, clocks: rarely(), rules: n.rules, member: n.member, book: book, rank: n.overlay.Rank, counters: &n.counters,
 		near:      func(hash [32]byte) bool { return n.repair.near(hash) },
 		collector: correlate.NewCollector(n.rules, evidenceKept), waiting: make(map[string]bool),
-		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat,
+		accuse: n.accuse, heard: n.heard.has, repeat: n.repeat, freed: n.actor.freed,
 		raise: func(ctx context.Context, alert []byte) {
 			if n.actor.receive(ctx, n.overlay.ID(), alert) == broadcast.Fresh {
 				n.publish(ctx, alertPayload, alert)
@@ -167,20 +161,24 @@ func (n *Node) connect(ctx context.Context) {
 		}}
 	n.outbox = &outbox{log: log, counters: &n.counters, members: n.overlay, member: n.member, overlap: n.rules.Longest(),
 		letters: make(map[event.Key]*letter), queue: make(chan event.Key, lettersKept), moved: make(chan struct{}, 1),
-		write: func(ctx context.Context, key event.Key) ([]byte, bool) { return n.observer.report(ctx, key) }}
+		write: n.write}
 	n.repair = (&repair{log: log, net: n.overlay, member: n.member, held: n.judge, overlap: n.rules.Longest(),
 		replicas: n.outbox.replicas, handed: &n.counters.handed}).init()
 	organisation := n.member.Organisation(n.member.Member())
 	secret := n.sketchSecret()
 	n.observer = newObserver(observer{log: log, rules: n.rules, member: n.member, archive: n.store, counters: &n.counters, started: n.started,
 		home: func(key event.Key, tallies []event.Tally) {
-			for _, v := range n.rules.Judge(correlate.Home, key, []correlate.Testimony{{Organisation: organisation, Member: n.member.Member(), Tallies: tallies}}) {
-				n.actor.home(ctx, v)
+			said := []correlate.Testimony{{Organisation: organisation, Member: n.member.Member(), Tallies: tallies}}
+			for _, v := range n.rules.Judge(correlate.Home, key, said) {
+				n.actor.home(ctx, correlate.Finding{Verdict: v, Evidence: said})
 			}
 		},
+		steps: n.scenarios.seen, recallSteps: n.scenarios.remember,
 		send:  n.outbox.put,
-		share: sharing(n.privateSources), waited: n.load.waitedFor,
+		own:   n.config.Home,
+		share: sharing(n.rules, n.privateSources), waited: n.load.waitedFor,
 		hash: func(value string) uint32 { return event.Hash32(n.member.Name(), secret, value) }})
+	n.relearn(learnedRates, n.observer.rates.Restore)
 	n.overlay.Handle(
 		func(_ context.Context, from peer.ID, hash [32]byte, payload []byte) error {
 			if n.load.sheds() {
@@ -194,7 +192,9 @@ func (n *Node) connect(ctx context.Context) {
 		n.broadcast.Receive,
 		n.answer)
 	for _, s := range n.config.Sources {
-		n.sources = append(n.sources, newSource(s, log, n.observer.take))
+		source := newSource(s, log, n.observer.take)
+		source.halfOpen = n.halfOpen
+		n.sources = append(n.sources, source)
 	}
 }
 

@@ -34,10 +34,12 @@ func enroll(ctx context.Context, c Config, identity crypto.PrivKey, s *store.Sto
 		return fmt.Errorf("the invitation ended at %s: ask for a new one", time.Unix(invitation.Expires, 0).UTC().Format(time.RFC3339))
 	}
 	var key ed25519.PrivateKey
-	if invitation.Founds {
-		if key, err = organisationKey(filepath.Join(c.Data, organisationFile), c.Passphrase); err != nil {
+	if path := filepath.Join(c.Data, organisationFile); invitation.Founds {
+		if key, err = organisationKey(path, c.Passphrase); err != nil {
 			return err
 		}
+	} else if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("the invitation is to a further node of organisation %s, and there is the key of one at %s: use another --data", invitation.Organisation, path)
 	}
 	applicant, err := federation.NewApplicant(invitation, identity, key)
 	if err != nil {
@@ -107,8 +109,11 @@ func organisationKey(path, passphrase string) (ed25519.PrivateKey, error) {
 // node, all in a data directory. It returns the root's fingerprint.
 func Found(data, name, organisation, passphrase string) (fingerprint string, err error) {
 	path := filepath.Join(data, membershipFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return "", errors.Join(fmt.Errorf("%s belongs to a federation already: use another --data", data), err)
+	switch _, err := os.Stat(path); {
+	case err == nil:
+		return "", fmt.Errorf("%s belongs to a federation already: use another --data", data)
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("data directory %s: %w: it must be a directory of yours, or not be there yet", data, err)
 	}
 	identity, err := federation.LoadIdentity(filepath.Join(data, identityFile), passphrase)
 	if err != nil {

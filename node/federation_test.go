@@ -145,9 +145,9 @@ func TestFederationOfTwo(t *testing.T) {
 	}
 
 	// Neither has seen enough alone, and together they have.
-	wait(t, "blocks at a", func() bool { return a.status().Block.Live == 1 })
+	wait(t, "blocks at a", func() bool { return a.status().Block.Observed == 1 })
 	wait(t, "waits at b", func() bool { return b.status().Block.Waiting == 1 })
-	if s := b.status(); s.Block.Live != 0 {
+	if s := b.status(); s.Block.Observed != 0 {
 		t.Errorf("b blocks without approval: %+v", s.Block)
 	}
 	explain := func() (control.Explanation, error) {
@@ -183,7 +183,7 @@ func TestFederationOfTwo(t *testing.T) {
 	for _, p := range []*participant{a, b} {
 		wait(t, "begins anew", func() bool { return p.begun.Load() == 2 })
 		wait(t, "policy 2, connected again", func() bool { s := p.status(); return s.Federation.Policy == 2 && s.Peers == 1 })
-		if s := p.status(); s.Block.Live != 1 {
+		if s := p.status(); s.Block.Observed != 1 {
 			t.Errorf("%s lost its block over the policy: %+v", filepath.Base(p.config.Data), s.Block)
 		}
 	}
@@ -209,7 +209,7 @@ func TestFederationOfTwo(t *testing.T) {
 	}
 	wait(t, "b is cut off", func() bool { return a.status().Peers == 0 && b.status().Peers == 0 })
 	wait(t, "the block that rested on b's evidence is withdrawn", func() bool { return a.status().Counters.Withdrawn == 1 })
-	if s := a.status(); s.Federation.Organisations != 1 || s.Block.Live != 0 {
+	if s := a.status(); s.Federation.Organisations != 1 || s.Block.Observed != 0 {
 		t.Errorf("after the revocation: %+v, %+v, %d withdrawn", s.Federation, s.Block, s.Counters.Withdrawn)
 	}
 	wait(t, "b is turned away", func() bool { return a.status().Counters.Turned > 0 })

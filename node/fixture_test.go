@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -25,11 +26,13 @@ type party struct {
 	*federation.Open
 	judge    *judge
 	accused  int // members that contradicted themselves
+	rejudged int // how often own evidence was to be judged again
 	heard    heard
 	repeated [][]byte // alerts that others told, and the judge once more
 	mu       sync.Mutex
 	told     [][]byte // alerts that the judge raised
 	store    *store.Store
+	never    *block.Never
 }
 
 func newMember(t testing.TB) *federation.Open {
@@ -55,18 +58,21 @@ func newStore(t testing.TB, dir string) *store.Store {
 	return s
 }
 
-func newParty(t testing.TB) *party {
+func newParty(t testing.TB, policy ...func(*block.Policy)) *party {
 	t.Helper()
 	rules, err := Rules(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &party{Open: newMember(t), store: newStore(t, t.TempDir())}
-	never, err := block.NewNever(block.NeverOptions{})
-	if err != nil {
+	if p.never, err = block.NewNever(block.NeverOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	manager, err := block.NewManager(block.Observer{}, never, kept{p.store.Blocks}, block.DefaultPolicy())
+	wanted := block.DefaultPolicy()
+	for _, change := range policy {
+		change(&wanted)
+	}
+	manager, err := block.NewManager(block.Observer{}, p.never, kept{p.store.Blocks}, wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +80,13 @@ func newParty(t testing.TB) *party {
 		t.Fatal(err)
 	}
 	log, book := slog.New(slog.DiscardHandler), new(correlate.Book)
-	p.actor = &actor{log: log, rules: rules, member: p.Open, book: book, blocks: manager, open: true, counters: new(counters), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce},
-		doubt: func(time.Time) string { return "" }, hear: p.heard.note}
+	p.actor = &actor{turn: make(chan struct{}, 1), log: log, rules: rules, member: p.Open, book: book, blocks: manager, again: func(context.Context, attackKey) { p.rejudged++ }, kept: keptAlert(p.store.Alerts), voices: allowance{limit: opinionsPerSecond, burst: opinionsAtOnce}, open: true, counters: new(counters), warnings: allowance{limit: warningsPerSecond, burst: warningsAtOnce},
+		doubt: func(time.Time) string { return "" }, hear: p.heard.note, assessed: func(time.Time, []netip.Prefix) []string { return nil }}
 	p.judge = &judge{log: log, rules: rules, member: p.Open, book: book, rank: func([32]byte) int { return 0 },
 		near:   func([32]byte) bool { return true },
 		accuse: func(context.Context, *correlate.Contradiction) { p.accused++ },
 		heard:  p.heard.has,
+		freed:  p.actor.freed,
 		repeat: func(_ context.Context, id string) {
 			if alert, ok := p.heard.take(id); ok {
 				p.mu.Lock()

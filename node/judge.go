@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -34,6 +35,8 @@ type judge struct {
 	// repeat does so.
 	heard  func(id string) bool
 	repeat func(ctx context.Context, id string)
+	// freed says which offenders a person has freed here, and when.
+	freed func(correlate.Finding) map[netip.Prefix]time.Time
 	// accuse is told of a member that has contradicted itself.
 	accuse   func(context.Context, *correlate.Contradiction)
 	counters *counters
@@ -103,7 +106,33 @@ func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload
 	for _, f := range findings {
 		j.consider(ctx, f, hash)
 	}
+	if source, err := report.Key.Source(); err == nil {
+		j.lookAgain(ctx, now, report.Key, source)
+	}
 	return nil
+}
+
+// lookAgain tells of a source that a person has freed here, if what has come since crosses a threshold by itself: what
+// was told before does not put that off. It is news here, and wherever else somebody has freed it.
+func (j *judge) lookAgain(ctx context.Context, now time.Time, key event.Key, source netip.Prefix) {
+	at, ok := j.freed(correlate.Finding{Verdict: correlate.Verdict{Scope: correlate.Federation, Offenders: []netip.Prefix{source}}})[source]
+	if !ok {
+		return
+	}
+	said := slices.DeleteFunc(j.reliable(now, key), func(t correlate.Testimony) bool { return t.Mute })
+	later := correlate.Since(at, said)
+	for _, v := range j.rules.Judge(correlate.Federation, key, later) {
+		if !slices.Contains(v.Offenders, source) {
+			continue
+		}
+		if news, _ := j.weighed.Enter(fmt.Sprint(attackID(j.member.Name(), v), at.UnixNano()), v); !news {
+			continue
+		}
+		proof := j.rules.Smallest(v, later)
+		j.tell(ctx, correlate.Finding{Verdict: v, Evidence: slices.DeleteFunc(slices.Clone(said), func(t correlate.Testimony) bool {
+			return !slices.ContainsFunc(proof, func(p correlate.Testimony) bool { return p.Member == t.Member })
+		})})
+	}
 }
 
 func (j *judge) refuse(err error) error {
@@ -320,6 +349,11 @@ func (j *judge) proven(now time.Time, key event.Key, wanted func(member string, 
 		}
 	}
 	return reports
+}
+
+// reliable is what members say about a key, with their signatures verified.
+func (j *judge) reliable(now time.Time, key event.Key) []correlate.Testimony {
+	return slices.DeleteFunc(j.gathered(key), func(t correlate.Testimony) bool { return !j.stands(now, key, t) })
 }
 
 // gathered is what members say about a key, whether or not it has been verified.

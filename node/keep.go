@@ -37,7 +37,7 @@ func nextSalt(now time.Time) time.Time {
 
 // keep does what is due from time to time.
 func (n *Node) keep(ctx context.Context) error {
-	n.reconcile(ctx, n.started)
+	n.reconcile(ctx)
 	commit := time.NewTicker(commitEvery)
 	defer commit.Stop()
 	sweep := time.NewTicker(sweepEvery)
@@ -53,8 +53,10 @@ func (n *Node) keep(ctx context.Context) error {
 			failing = err != nil
 		case now := <-sweep.C:
 			n.judge.sweep(now)
+			n.actor.end(now)
+			n.hearken(ctx, now)
 			n.actor.retry(ctx)
-			n.reconcile(ctx, now)
+			n.reconcile(ctx)
 			if _, err := n.store.Prune(now.Add(-archiveLife)); err != nil {
 				n.counters.storeFailures.Add(1)
 			}
@@ -66,7 +68,7 @@ func (n *Node) keep(ctx context.Context) error {
 
 // commit writes what was told and blocked since the last time.
 func (n *Node) commit() error {
-	alerts, others := n.actor.keep(n.store.Alerts), n.blocks.Keep()
+	alerts, others := n.actor.keep(n.store.Alerts), errors.Join(n.blocks.Keep(), n.responder.Keep(), n.actor.opinions.keep(n.store.Opinions))
 	if n.federation != nil {
 		others = errors.Join(others, n.federation.Keep())
 	}
@@ -92,8 +94,9 @@ func (n *Node) watch(ctx context.Context) error {
 
 // reconcile brings the blocks in line with the kernel and with what this host
 // is now: its addresses, its administrators, the names of the allow-list.
-func (n *Node) reconcile(ctx context.Context, now time.Time) {
-	restored, err := n.blocks.Reconcile(ctx, now)
+func (n *Node) reconcile(ctx context.Context) {
+	n.blocks.Refresh(ctx, time.Now())
+	restored, err := n.blocks.Reconcile(ctx, time.Now())
 	if err != nil && ctx.Err() == nil {
 		n.config.Log.Error("blocks not reconciled with this host", "error", err)
 	}

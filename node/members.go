@@ -29,6 +29,7 @@ func (n *Node) federationStatus(now time.Time) control.Federation {
 	f.Organisations, f.Voting, f.Members = s.Organisations, s.Voting, s.Members
 	f.Withstands, f.Weak, f.Safety = s.Withstands, s.Weak, s.Sentence
 	f.Policy = n.federation.Policy().Version
+	f.Unrenewed = n.registrar.stuck()
 	if f.Warning = n.registrar.doubt(now); f.Warning == "" && s.Members > 1 && now.Sub(n.started) > alone {
 		if connected, _ := n.overlay.Peers(); connected == 0 {
 			f.Warning = "no other member is connected: look there whether this node is out (`komondor member list`), and whether it can be reached"

@@ -26,6 +26,9 @@ func (c caster) Ask(ctx context.Context, to peer.ID, question []byte) ([]byte, e
 // verify would take it. Documents of the federation are not kept: each member holds all
 // of them, and is asked for them by itself.
 func (a *actor) about(payload []byte) (broadcast.About, bool) {
+	if payload[0] == opinionPayload {
+		return a.aboutOpinion(payload[1:])
+	}
 	if payload[0] != alertPayload {
 		return broadcast.About{}, false
 	}

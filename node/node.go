@@ -24,13 +24,17 @@ import (
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/overlay"
+	"github.com/komondor/komondor/probe/packet/detect"
 	"github.com/komondor/komondor/store"
 )
 
-// Rules returns the rules that are loaded, with the quorum that the
-// configuration asks for (0: each rule's own).
-func Rules(quorum int) (correlate.Rules, error) {
-	rules, err := correlate.NewRules(correlate.Builtin(), event.Kind.Severity)
+// Rules returns the rules that are loaded, the built-in ones and one's own, with the quorum
+// that the configuration asks for (0: each rule's own).
+func Rules(quorum int, own ...correlate.Rule) (correlate.Rules, error) {
+	rules, err := correlate.NewRules(append(builtin(), own...), event.Kind.Severity)
+	if err == nil {
+		rules, err = rules.With(correlate.BuiltinRelations()...)
+	}
 	if quorum < 0 {
 		return rules, fmt.Errorf("quorum %d: want 1 or more, or 0 for each rule's own", quorum)
 	}
@@ -55,12 +59,16 @@ type Node struct {
 	broadcast *broadcast.Broadcast
 	sources   []*source
 	observer  *observer
+	scenarios *scenarios
 	judge     *judge
 	actor     *actor
 	outbox    *outbox
 	repair    *repair
 	heard     heard
 	load      load
+	responder *responder
+	undoing   *undoing
+	halfOpen  *detect.HalfOpen // what leaves this host by the interfaces that are watched; nil for none
 
 	accusations rate.Sometimes // logged
 
@@ -120,7 +128,10 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 	if err := n.startBlocking(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.blocks.Keep()) }() // when nobody proposes any more
+	if err := n.startResponding(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.blocks.Keep(), n.responder.Keep()) }() // when nobody proposes any more
 	n.judge = new(judge)
 	defer func() { n.judge.replicas.Wait() }() // after the overlay, which lets reports in
 	if err := n.startOverlay(ctx, me); err != nil {
@@ -147,6 +158,11 @@ func run(ctx context.Context, c Config, ready func(*Node)) (err error) {
 
 // recall brings back what an earlier run concluded.
 func (n *Node) recall() error {
+	now := time.Now()
+	n.undoing.recall(now, n.config.Respond[unitReset], n.responder.List(now))
+	if err := n.recallOpinions(); err != nil {
+		return err
+	}
 	known, err := n.Alerts()
 	if err != nil {
 		return err
@@ -164,6 +180,8 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 		return err
 	}
 	running.Go(func() error { return n.observer.run(ctx) })
+	running.Go(func() error { return n.scenarios.run(ctx) })
+	running.Go(func() error { return n.undoing.run(ctx) })
 	running.Go(func() error { return n.outbox.run(ctx) })
 	running.Go(func() error { return n.outbox.follow(ctx) })
 	running.Go(func() error { return n.repair.run(ctx) })
@@ -171,6 +189,10 @@ func (n *Node) start(ctx context.Context, running *errgroup.Group) error {
 	running.Go(func() error { return n.meet(ctx) })
 	running.Go(func() error { n.broadcast.Repair(ctx); return nil })
 	running.Go(func() error { return n.weigh(ctx) })
+	for range respondWorkers {
+		running.Go(func() error { return n.responder.run(ctx) })
+	}
+	running.Go(func() error { return n.listen(ctx) })
 	if n.config.Backend == nil { // which is not of this host
 		running.Go(func() error { return n.watch(ctx) })
 	}

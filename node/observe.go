@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net/netip"
 	"time"
 
 	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/keyselect"
+	"github.com/komondor/komondor/probe/anomaly"
 )
 
 // observer is the first part of every node: it turns what the sources see into
@@ -17,25 +20,31 @@ import (
 // keys' collectors.
 //
 //	source ─Line→ parse ─Event→ archive, keys ─(Key, Report)→ outbox ─→ collectors
+//	                       └→ rates ─Event→ the same way
 //
 // One goroutine owns the evidence; what it needs of others is in the fields.
 type observer struct {
-	log      *slog.Logger
-	rules    correlate.Rules
-	member   membership
-	archive  archive
-	home     func(event.Key, []event.Tally)    // judges own evidence, at once
-	send     func(event.Key) bool              // has the report on a key delivered, unless too many wait
-	share    func(event.Key, event.Tally) bool // whether a tally may leave this host
-	hash     func(value string) uint32         // of what is counted by distinct values, in sketches
-	waited   func(time.Duration)               // is told how long what was seen has waited for its turn
-	counters *counters
-	started  time.Time
+	log     *slog.Logger
+	rules   correlate.Rules
+	member  membership
+	archive archive
+	home    func(event.Key, []event.Tally)    // judges own evidence, at once
+	send    func(event.Key) bool              // has the report on a key delivered, unless too many wait
+	own     []netip.Prefix                    // one's own networks, which are not accused
+	share   func(event.Key, event.Tally) bool // whether a tally may leave this host
+	hash    func(value string) uint32         // of what is counted by distinct values, in sketches
+	// steps has scenarios see an event, and recallSteps one of the archive: what is to be told of it.
+	steps, recallSteps func(time.Time, event.Event) []evidenceOf
+	waited             func(time.Duration) // is told how long what was seen has waited for its turn
+	counters           *counters
+	started            time.Time
 
 	keys     *keyselect.Keys
-	attempts correlate.Attempts
+	merger   *merger
 	ledger   *correlate.Ledger
 	reporter *correlate.Reporter
+	rates    *anomaly.Detector
+	learned  bool                    // something new about rates, which is not kept
 	later    map[event.Key]time.Time // when figures that decide nothing are told
 	versions versions
 	mute     bool // there are no versions to report with, and it was logged
@@ -64,8 +73,11 @@ type archive interface {
 
 func newObserver(o observer) *observer {
 	o.keys = keyselect.New(groupings(o.rules))
+	o.merger = newMerger(o.rules, o.own)
+	o.merger.links.Linked = func(correlate.Link) { o.counters.linked.Add(1) }
 	o.ledger = correlate.NewLedger(o.rules, talliesKept, o.hash)
 	o.reporter = correlate.NewReporter(o.rules)
+	o.rates = anomaly.New(anomaly.Config{})
 	o.later = make(map[event.Key]time.Time)
 	o.versions = versions{reserve: o.archive.NextVersions}
 	o.sightings = make(chan sighting, 1024)
@@ -88,6 +100,7 @@ func (o *observer) run(ctx context.Context) error {
 	if err := o.remember(ctx); err != nil {
 		return err
 	}
+	_ = o.versions.ahead() // whatever becomes of the disk later; without one now, it is tried again
 	commit := time.NewTicker(commitEvery)
 	defer commit.Stop()
 	sweep := time.NewTicker(sweepEvery)
@@ -105,6 +118,10 @@ func (o *observer) run(ctx context.Context) error {
 		case ask := <-o.questions:
 			ask(o)
 		case now := <-commit.C:
+			o.miss(now)
+			if o.ledger.Evicted()-o.counters.keysEvicted.Load() > talliesKept/8 { // too many for the sweep to wait for
+				o.forget()
+			}
 			o.tell(now)
 			o.batch.commit()
 		case now := <-sweep.C:
@@ -146,6 +163,9 @@ func (o *observer) remember(ctx context.Context) error {
 	now := o.started
 	err := o.archive.Events(ctx, now.Add(-o.rules.Longest()), now.Add(clockSkew), func(e event.Event) error {
 		o.enter(e, func(event.Key) {})
+		if o.recallSteps != nil {
+			o.admit(o.recallSteps(now, e), func(event.Key) {})
+		}
 		return nil
 	})
 	if err != nil && ctx.Err() == nil { // else the node ends
@@ -154,6 +174,7 @@ func (o *observer) remember(ctx context.Context) error {
 	for _, key := range o.ledger.Keys() {
 		o.later[key] = now
 	}
+	o.ledger.Cut(now) // a person may have ended blocks while it did not run
 	return nil
 }
 
@@ -172,24 +193,40 @@ func (o *observer) see(e event.Event) {
 		}
 		return
 	}
+	o.rates.Add(e)
+	o.merger.chains.Add(now, e)
 	o.enter(e, func(key event.Key) {
 		o.home(key, o.ledger.Tallies(key))
 		o.plan(now, key)
 	})
+	if o.steps != nil {
+		o.admit(o.steps(now, e), func(key event.Key) { o.plan(now, key) })
+	}
 }
 
-// enter puts an event into the evidence, and calls changed for each of its keys.
+// admit puts steps of scenarios into the evidence. They are not judged at home: the scenario is.
+func (o *observer) admit(steps []evidenceOf, changed func(event.Key)) {
+	for _, s := range steps {
+		o.ledger.Add(s.key, correlate.Change{Event: s.event, Delta: 1})
+		changed(s.key)
+	}
+}
+
+// enter puts an event into the evidence, and calls changed for each of its keys. What
+// comes from one's own networks is in the archive, and makes none.
 func (o *observer) enter(e event.Event, changed func(event.Key)) {
 	var room [4]event.Key
-	for _, c := range o.attempts.Add(e) {
+	o.merger.changes(e, func(c correlate.Change) {
 		if c.Delta > 0 {
 			o.counters.attempts.Add(1)
 		}
-		for _, key := range o.keys.Append(room[:0], c.Event) {
-			o.ledger.Add(key, c)
-			changed(key)
+		for view := range o.rules.Views(c.Event) {
+			for _, key := range o.keys.Append(room[:0], view) {
+				o.ledger.Add(key, correlate.Change{Event: view, Delta: c.Delta})
+				changed(key)
+			}
 		}
-	}
+	})
 }
 
 // plan reports a key now, or notes when to.
@@ -224,9 +261,32 @@ func (o *observer) tell(now time.Time) {
 	}
 }
 
+// miss makes events of the consequences that have not come. Those that are awaited when the node
+// ends are not missed.
+func (o *observer) miss(now time.Time) {
+	o.merger.chains.Tick(now, func(e event.Event) {
+		o.counters.missing.Add(1)
+		o.log.Warn("a consequence is missing", "of", e.Sensor, "detail", e.Detail, "file", e.File, "line", e.Line)
+		o.see(e)
+		o.batch.add(sighting{event: &e})
+	})
+}
+
 func (o *observer) sweep(now time.Time) {
+	o.learned = o.rates.Tick(now, func(e event.Event) {
+		o.see(e)
+		o.batch.add(sighting{event: &e})
+	}) || o.learned
 	o.ledger.Sweep(now)
+	o.forget()
+	o.counters.relationsForgotten.Store(o.merger.links.Forgotten() + o.merger.chains.Forgotten())
+}
+
+// forget drops what is remembered of reports on keys that the ledger no longer has, so that it is
+// bounded as the ledger is, however fast an attacker makes keys up.
+func (o *observer) forget() {
 	o.reporter.Keep(o.ledger.Has)
+	maps.DeleteFunc(o.later, func(key event.Key, _ time.Time) bool { return !o.ledger.Has(key) })
 	o.counters.keysEvicted.Store(o.ledger.Evicted())
 }
 

@@ -12,32 +12,45 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/komondor/komondor/correlate"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/federation"
 	"github.com/komondor/komondor/probe/follow"
 )
 
-// watch runs an observer over a store in the bubble, and returns what it sends.
+// watch runs an observer over a store in the bubble, and returns what it sends and judges;
+// neighbours is how many reports on its sources' subnets it sends beside.
 type watch struct {
 	*observer
-	member *federation.Open
-	sent   []event.Report
-	judged int
-	stop   func()
+	member     *federation.Open
+	sent       []event.Report
+	judged     int
+	neighbours int
+	stop       func()
 }
 
-func newWatch(t *testing.T, a archive, m *federation.Open, open bool) *watch {
+func newWatch(t *testing.T, a archive, m *federation.Open, open bool, own ...netip.Prefix) *watch {
 	t.Helper()
 	rules, err := Rules(0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return watching(t, a, m, rules, open, own...)
+}
+
+// watching is newWatch with rules of its own.
+func watching(t *testing.T, a archive, m *federation.Open, rules correlate.Rules, open bool, own ...netip.Prefix) *watch {
+	t.Helper()
 	w := &watch{member: m}
 	due := make(chan event.Key, 1024)
-	w.observer = newObserver(observer{log: slog.New(slog.DiscardHandler), rules: rules, member: m, archive: a,
+	w.observer = newObserver(observer{log: slog.New(slog.DiscardHandler), rules: rules, member: m, archive: a, own: own,
 		counters: new(counters), started: time.Now(),
-		home:  func(event.Key, []event.Tally) { w.judged++ },
-		share: sharing(open), waited: func(time.Duration) {},
+		home: func(key event.Key, _ []event.Tally) {
+			if key.Selector != event.BySourceSubnet {
+				w.judged++
+			}
+		},
+		share: sharing(rules, open), waited: func(time.Duration) {}, hash: func(value string) uint32 { return event.Hash32("test", nil, value) },
 		send: func(key event.Key) bool { due <- key; return true }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -47,7 +60,11 @@ func newWatch(t *testing.T, a archive, m *federation.Open, open bool) *watch {
 		for {
 			select {
 			case key := <-due:
-				if payload, ok := w.report(ctx, key); ok {
+				switch payload, ok := w.report(ctx, key); {
+				case !ok:
+				case key.Selector == event.BySourceSubnet:
+					w.neighbours++
+				default:
 					w.sent = append(w.sent, unsealed(t, payload))
 				}
 			case <-ctx.Done():
@@ -176,8 +193,10 @@ func TestTenThousandEventsCostFewReports(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		w.stop()
-		if n := len(w.sent); n > 40 {
-			t.Errorf("%d reports", n)
+		if n, beside := len(w.sent), w.neighbours; n > 20 || beside > 20 {
+			t.Errorf("%d reports, %d on the subnet", n, beside)
+		} else {
+			t.Logf("%d reports, %d on the subnet", n, beside)
 		}
 		if got := total(w.sent[len(w.sent)-1]); got != 10_000 {
 			t.Errorf("the last report counts %d", got)
@@ -229,38 +248,69 @@ func TestSourcesWaitOrDrop(t *testing.T) {
 		const extra = 10
 		o := observer{sightings: make(chan sighting, 1024)}
 		ctx, stop := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		read := make(map[bool]int) // lines, by whether the source can lose some
-		sources := make(map[bool]*source)
-		for _, lossy := range []bool{true, false} {
-			s := newSource(Source{Format: "sshd", Path: "auth.log", Lossy: lossy,
-				Follow: func(_ context.Context, _ follow.Position, handle func(follow.Line) error) error {
-					for i := range cap(o.sightings) + extra {
-						text := fmt.Appendf(nil, "Nov 25 12:00:00 host sshd[1]: Failed password for root from 203.0.113.%d port 22 ssh2", i%250)
-						if err := handle(follow.Line{Bytes: text}); err != nil {
-							return err
-						}
-						read[lossy]++
+		packets := newSource(Source{Format: Live, Path: "eth0"}, slog.New(slog.DiscardHandler), o.take)
+		for range cap(o.sightings) + extra {
+			packets.sighted(ctx, event.Event{})
+		}
+		if s := packets.status(); s.Dropped != extra || s.Events != uint64(cap(o.sightings)+extra) {
+			t.Errorf("of %d packets %d were dropped, want %d", s.Events, s.Dropped, extra)
+		}
+		for len(o.sightings) > 0 {
+			<-o.sightings
+		}
+		read := 0
+		file := newSource(Source{Format: "sshd", Path: "auth.log",
+			Follow: func(_ context.Context, _ follow.Position, handle func(follow.Line) error) error {
+				for i := range cap(o.sightings) + extra {
+					text := fmt.Appendf(nil, "Nov 25 12:00:00 host sshd[1]: Failed password for root from 203.0.113.%d port 22 ssh2", i%250)
+					if err := handle(follow.Line{Bytes: text}); err != nil {
+						return err
 					}
-					return nil
-				}}, slog.New(slog.DiscardHandler), o.take)
-			sources[lossy] = s
-			running.Go(func() { s.run(ctx, nil) })
-			synctest.Wait()
-			if lossy {
-				for len(o.sightings) > 0 {
-					<-o.sightings
+					read++
 				}
-			}
-		}
-		if s := sources[true].status(); s.Dropped != extra || read[true] != cap(o.sightings)+extra {
-			t.Errorf("of packets %d were dropped, want %d", s.Dropped, extra)
-		}
-		if s := sources[false].status(); s.Dropped != 0 || read[false] != cap(o.sightings) {
-			t.Errorf("of a file %d lines were read and %d dropped, want it to wait after %d", read[false], s.Dropped, cap(o.sightings))
+				return nil
+			}}, slog.New(slog.DiscardHandler), o.take)
+		var running sync.WaitGroup
+		running.Go(func() { file.run(ctx, nil) })
+		synctest.Wait()
+		if s := file.status(); s.Dropped != 0 || read != cap(o.sightings) {
+			t.Errorf("of a file %d lines were read and %d dropped, want it to wait after %d", read, s.Dropped, cap(o.sightings))
 		}
 		stop()
 		running.Wait()
+	})
+}
+
+// nowhere is an archive that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Append([]event.Event, map[string][]byte) error { return nil }
+func (nowhere) Events(context.Context, time.Time, time.Time, func(event.Event) error) error {
+	return nil
+}
+func (nowhere) NextVersions(n uint64) (uint64, error) { return 0, nil }
+
+// However fast an attacker makes up sources, no more is remembered of what is to be told of them than
+// there is evidence, and that needs no sweep.
+func TestReportsOnLostKeysAreForgotten(t *testing.T) {
+	m := newMember(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t, nowhere{}, m, true)
+		w.send = func(event.Key) bool { return false } // an outbox that is full
+		address := netip.MustParseAddr("100.64.0.0")
+		for range talliesKept / 1000 * 2 {
+			for range 1000 {
+				address = address.Next()
+				w.sees(event.Event{Time: time.Now(), Kind: event.FloodSYN, Source: event.Endpoint{Addr: address},
+					Target: event.Endpoint{Addr: netip.MustParseAddr("198.51.100.1"), Port: 80}, Severity: 3, Count: 1, Proof: event.Spoofable})
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		w.stop()
+		if lost := w.ledger.Evicted(); lost < talliesKept/2 || len(w.later) > talliesKept+talliesKept/4 {
+			t.Errorf("%d keys are lost, and %d wait to be told", lost, len(w.later))
+		}
 	})
 }
 

@@ -22,8 +22,8 @@ func (n neighbour) Ask(_ context.Context, _ peer.ID, request []byte) ([]byte, er
 }
 func (neighbour) Buckets() [][]peer.ID { return [][]peer.ID{{"neighbour"}} }
 
-// newRegistrar is that of a federation's first node, with a neighbour.
-func newRegistrar(t testing.TB, net neighbours) (*registrar, [][]byte) {
+// found is a federation and its first node.
+func found(t testing.TB) (federation.Foundation, *federation.Member) {
 	t.Helper()
 	identity, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
@@ -38,8 +38,19 @@ func newRegistrar(t testing.TB, net neighbours) (*registrar, [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return founded, m
+}
+
+func registrarOf(m *federation.Member, net neighbours) *registrar {
 	return &registrar{log: slog.New(slog.DiscardHandler), member: m, net: net, read: make(map[peer.ID]mark),
-		fetching: make(chan struct{}, maxFetching), expelled: func() {}, expired: func() {}, renewed: func() {}}, founded.Documents
+		fetching: make(chan struct{}, maxFetching), spread: func(context.Context, []byte) {}, expelled: func() {}, expired: func() {}, renewed: func() {}}
+}
+
+// newRegistrar is that of a federation's first node, with a neighbour.
+func newRegistrar(t testing.TB, net neighbours) (*registrar, [][]byte) {
+	t.Helper()
+	founded, m := found(t)
+	return registrarOf(m, net), founded.Documents
 }
 
 // A neighbour that always has one more page, and nothing new on it, is left soon.

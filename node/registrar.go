@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -19,6 +20,7 @@ const (
 	pullEvery = time.Minute     // as often as a neighbour is asked for news of the federation
 	pullFirst = time.Second     // until one has answered
 	settling  = 5 * time.Second // from then on, until a table holds enough to tell all of something
+	lastDay   = 24 * time.Hour  // of a certificate, which is renewed two days and more before its end
 )
 
 // registrar keeps this node's picture of its federation: who is a member, who is
@@ -40,6 +42,8 @@ type registrar struct {
 
 	mu   sync.Mutex
 	read map[peer.ID]mark
+	// unrenewed is why certificates are not renewed, for people; empty if they are.
+	unrenewed string
 	// epoch names this run: the order in which documents came is another one in the next.
 	epoch uint64
 }
@@ -58,8 +62,8 @@ func (r *registrar) run(ctx context.Context) error {
 			r.say(doubt)
 			doubted = !doubted
 		}
-		issued := r.issue(ctx, time.Now())
-		r.showUp(ctx, time.Now())
+		issued, err := r.member.Due(time.Now(), r.alive(ctx))
+		r.renewing(errors.Join(err, r.showUp(ctx, time.Now())))
 		if r.pullAny(ctx) {
 			switch answered++; answered {
 			case 1:
@@ -93,32 +97,65 @@ func (r *registrar) say(doubt string) {
 	r.log.Warn("evidence of others causes no blocks by itself", "why", doubt)
 }
 
-// issue signs what this node, as its organisation's issuer, has to sign now.
-func (r *registrar) issue(ctx context.Context, now time.Time) [][]byte {
-	alive := func(member string) bool {
+// alive asks members of one's own organisation whether they are.
+func (r *registrar) alive(ctx context.Context) func(member string) bool {
+	return func(member string) bool {
 		id, err := peer.Decode(member)
 		ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 		defer cancel()
 		return err == nil && r.pull(ctx, id) == nil
 	}
-	documents, err := r.member.Due(now, alive)
-	if err != nil {
-		r.log.Error("certificates not renewed", "error", err)
-	}
-	return documents
 }
 
-// showUp connects to the node that is to renew this one's certificate.
-func (r *registrar) showUp(ctx context.Context, now time.Time) {
-	certifier, err := peer.Decode(r.member.Certifier(now))
+// showUp connects to the node that is to renew this one's certificate, and says why
+// that may not happen.
+func (r *registrar) showUp(ctx context.Context, now time.Time) error {
+	id, ends := r.member.Certifier(now)
+	if ends.IsZero() {
+		return nil
+	}
+	trouble := func(why string) error {
+		return fmt.Errorf("that of this node ends at %s, and %s", ends.UTC().Format(time.RFC3339), why)
+	}
+	certifier, err := peer.Decode(id)
 	if err != nil {
-		return // there is none, or it is this node
+		return trouble("no node that could renew it is a member now: start the first one of its organisation")
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	asked, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	if err := r.pull(ctx, certifier); err != nil && ctx.Err() == nil {
-		r.log.Debug("the node that certifies this one does not answer", "error", err)
+	switch err := r.pull(asked, certifier); {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return trouble(fmt.Sprintf("node %s, which renews it, does not answer (%v): start that, or look why it cannot be reached", id, err))
+	case ends.Sub(now) < lastDay:
+		return trouble(fmt.Sprintf("node %s, which renews it, answers and does not: look at `komondor status` there", id))
 	}
+	return nil
+}
+
+// renewing tells the operator that certificates are not renewed, or are again.
+func (r *registrar) renewing(err error) {
+	r.mu.Lock()
+	was := r.unrenewed
+	r.unrenewed = ""
+	if err != nil {
+		r.unrenewed = err.Error()
+	}
+	r.mu.Unlock()
+	switch {
+	case err != nil && was == "":
+		r.log.Error("certificates not renewed", "error", err)
+	case err == nil && was != "":
+		r.log.Info("certificates are renewed again")
+	}
+}
+
+// stuck is why certificates are not renewed; empty if they are.
+func (r *registrar) stuck() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unrenewed
 }
 
 // take enters a document that came by broadcast.

@@ -15,6 +15,7 @@ import (
 // reading of the evidence waits for its turn between events.
 func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
 	var r event.Report
+	var cut int64
 	read := func(o *observer) {
 		now := time.Now()
 		tallies := o.ledger.Tallies(key)
@@ -40,12 +41,12 @@ func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
 		o.mute = false
 		o.reporter.Told(now, key, tallies)
 		r.Federation, r.Member, r.Key, r.Shed = o.member.Name(), o.member.Member(), key, o.ledger.Shed(key)
-		r.Version = version
+		r.Version, cut = version, o.ledger.CutAt()
 	}
 	if o.ask(ctx, read) != nil || r.Member == "" {
 		return nil, false
 	}
-	sealed, err := o.seal(r)
+	sealed, err := o.seal(r, cut)
 	if err != nil {
 		o.log.Error("report not made", "key", key.String(), "error", err)
 		return nil, false
@@ -55,19 +56,20 @@ func (o *observer) report(ctx context.Context, key event.Key) ([]byte, bool) {
 }
 
 // sharing says which tallies may leave this host: private sources mean nothing to
-// others, unless the overlay is a lab made of them or the policy says so.
-func sharing(privateSources bool) func(event.Key, event.Tally) bool {
+// others, unless the overlay is a lab made of them or the policy says so; and what a rule
+// counts that must stay here does.
+func sharing(rules correlate.Rules, privateSources bool) func(event.Key, event.Tally) bool {
 	return func(key event.Key, t event.Tally) bool {
 		from := t.Source
 		if source, err := key.Source(); err == nil {
 			from = source
 		}
-		return privateSources || !private(from.Addr())
+		return rules.Meets(key.Selector) && rules.Leaves(t.Kind) && (privateSources || !private(from.Addr()))
 	}
 }
 
-func (o *observer) seal(r event.Report) ([]byte, error) {
-	body, err := correlate.Fit(r)
+func (o *observer) seal(r event.Report, cut int64) ([]byte, error) {
+	body, err := correlate.Fit(r, cut)
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +97,20 @@ const (
 	storePause    = 500 * time.Millisecond // until a report is tried again that had no number
 )
 
+// ahead reserves numbers.
+func (v *versions) ahead() error {
+	first, err := v.reserve(versionsAhead)
+	if err != nil {
+		return fmt.Errorf("reserve report versions: %w", err)
+	}
+	v.at, v.until = first, first+versionsAhead
+	return nil
+}
+
 func (v *versions) next() (uint64, error) {
 	if left := v.until - v.at; left == 0 || left < versionsAhead/2 && left%reserveEvery == 0 {
-		switch first, err := v.reserve(versionsAhead); {
-		case err == nil:
-			v.at, v.until = first, first+versionsAhead
-		case left == 0:
-			return 0, fmt.Errorf("reserve report versions: %w", err)
+		if err := v.ahead(); err != nil && left == 0 {
+			return 0, err
 		}
 	}
 	v.at++

@@ -72,6 +72,9 @@ func (n *Node) fallen(now time.Time) (ids []string, err error) {
 		delete(lost, a.ID)
 		if len(a.Proof) > 0 && (resting[a.ID] || counts(a)) && !n.actor.proves(a.Proof, now) {
 			ids = append(ids, a.ID)
+			if a.Latest != "" {
+				ids = append(ids, a.Latest)
+			}
 		}
 	}
 	// What a block rests on and is no longer kept cannot be proved.

@@ -14,6 +14,7 @@ import (
 const (
 	alertPayload    byte = 'a'
 	documentPayload byte = 'd' // of the federation
+	opinionPayload  byte = 'o' // on an alert
 )
 
 // So does what is asked.
@@ -37,6 +38,8 @@ func (n *Node) receive(ctx context.Context, from peer.ID, payload []byte) broadc
 	switch {
 	case kind == alertPayload:
 		return n.actor.receive(ctx, from, rest)
+	case kind == opinionPayload:
+		return n.heed(ctx, from, rest)
 	case kind == documentPayload && n.registrar != nil:
 		return n.registrar.take(ctx, rest)
 	}

@@ -57,12 +57,12 @@ func testify(member membership, sealed event.Sealed, now time.Time) (event.Repor
 
 // verify checks an alert's signatures and works the verdict out anew from the
 // evidence that it carries. Nothing else in the alert is believed.
-func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, error) {
+func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Finding, error) {
 	if alert.Federation != a.member.Name() {
-		return correlate.Verdict{}, fmt.Errorf("alert of federation %.64q", alert.Federation)
+		return correlate.Finding{}, fmt.Errorf("alert of federation %.64q", alert.Federation)
 	}
 	if err := a.signed(now, alert.Evidence); err != nil {
-		return correlate.Verdict{}, err
+		return correlate.Finding{}, err
 	}
 	verdict, err := a.conclude(alert, now)
 	switch {
@@ -77,16 +77,16 @@ func (a *actor) verify(alert event.Alert, now time.Time) (correlate.Verdict, err
 }
 
 // conclude is the verdict of the evidence that an alert carries, whose signatures
-// have been verified.
-func (a *actor) conclude(alert event.Alert, now time.Time) (correlate.Verdict, error) {
+// have been verified, and that evidence.
+func (a *actor) conclude(alert event.Alert, now time.Time) (correlate.Finding, error) {
 	said := make([]correlate.Testimony, 0, len(alert.Evidence))
 	for _, sealed := range alert.Evidence {
 		report, err := testify(a.member, sealed, now)
 		if err != nil {
-			return correlate.Verdict{}, err
+			return correlate.Finding{}, err
 		}
 		if report.Key != alert.Key {
-			return correlate.Verdict{}, fmt.Errorf("evidence on %s in an alert on %s", report.Key, alert.Key)
+			return correlate.Finding{}, fmt.Errorf("evidence on %s in an alert on %s", report.Key, alert.Key)
 		}
 		said = append(said, correlate.Testimony{
 			Organisation: a.member.Organisation(report.Member), Member: report.Member,
@@ -95,13 +95,13 @@ func (a *actor) conclude(alert event.Alert, now time.Time) (correlate.Verdict, e
 	}
 	scope, err := scopeOf(alert, said)
 	if err != nil {
-		return correlate.Verdict{}, err
+		return correlate.Finding{}, err
 	}
 	verdict, ok := a.rules.JudgeRule(alert.Rule, scope, alert.Key, said)
 	if !ok {
-		return verdict, errors.New("the evidence does not cross the rule's threshold")
+		return correlate.Finding{}, errors.New("the evidence does not cross the rule's threshold")
 	}
-	return verdict, nil
+	return correlate.Finding{Verdict: verdict, Evidence: said}, nil
 }
 
 // signed verifies signatures, on all cores when there are several.

@@ -15,6 +15,7 @@ import (
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/overlay"
+	"github.com/komondor/komondor/store"
 )
 
 // Status is the node's state for people and scripts.
@@ -29,12 +30,15 @@ func (n *Node) Status() control.Status {
 		Role: "full", Attached: len(n.overlay.Attached()), Collecting: n.collecting(),
 		Federation: n.federationStatus(time.Now()),
 		Block: control.Blocking{Mode: n.config.Block, Network: n.config.Network, Table: n.config.Table,
-			Live: b.Live, Waiting: b.Waiting, Observed: b.Observed, LastHour: b.LastHour,
+			Live: b.Live, Waiting: b.Waiting, Observed: b.Observed, Flows: b.Flows, LastHour: b.LastHour,
 			NeverHits: b.NeverHits, Breaker: b.Breaker, Warning: b.Warning},
-		Sources: []control.Source{},
+		Respond:   n.responding(),
+		Sources:   []control.Source{},
+		Scenarios: n.scenarios.status(),
 		Counters: control.Counters{
 			Events: c.events.Load(), EventsOld: c.eventsOld.Load(), EventsFuture: c.eventsFuture.Load(),
 			EventsUnarchived: c.eventsUnarchived.Load(), Attempts: c.attempts.Load(), KeysEvicted: c.keysEvicted.Load(),
+			Linked: c.linked.Load(), Missing: c.missing.Load(), RelationsForgotten: c.relationsForgotten.Load(),
 			Reports: c.reports.Load(), Unfollowed: c.unfollowed.Load(), ReportMessages: traffic.Report.Sent, ReportBatches: traffic.Report.Batches,
 			Acknowledged: traffic.Report.Acked, Redirects: traffic.Report.Redirects,
 			Lookups: traffic.Lookups, LookupMessages: traffic.LookupMessages,
@@ -94,7 +98,19 @@ func (n *Node) Alerts() ([]control.Alert, error) {
 	})
 	alerts = slices.AppendSeq(alerts, maps.Values(unkept))
 	slices.SortStableFunc(alerts, func(a, b control.Alert) int { return a.Raised.Compare(b.Raised) })
+	now := time.Now()
+	for i := range alerts {
+		alerts[i].State = n.actor.stateAt(alerts[i], now)
+	}
 	return alerts, err
+}
+
+// keptAlert is an alert as it is in the store.
+func keptAlert(alerts *store.Alerts) func(id string) (control.Alert, bool) {
+	return func(id string) (a control.Alert, ok bool) {
+		_, record, ok, err := alerts.Get(id)
+		return a, ok && err == nil && event.Decode(record, &a) == nil
+	}
 }
 
 // Follow calls fn for every alert from now on.
@@ -120,7 +136,11 @@ func (n *Node) Blocks() ([]control.Block, error) {
 // Block blocks a prefix because a person asks for it.
 func (n *Node) Block(ctx context.Context, prefix netip.Prefix, d time.Duration, reason string) (control.Block, error) {
 	now := time.Now()
-	decision, err := n.blocks.Propose(ctx, now, block.Proposal{Prefix: prefix, Evidence: now, Manual: true, Duration: d, Reason: cmp.Or(reason, "by hand")})
+	var decision block.Decision
+	err := n.decide(ctx, now, func() (err error) {
+		decision, err = n.blocks.Propose(ctx, now, block.Proposal{Prefix: prefix, Evidence: now, Manual: true, Duration: d, Reason: cmp.Or(reason, "by hand")})
+		return err
+	})
 	if err == nil && decision.Refused != "" {
 		err = fmt.Errorf("%s not blocked: %s", prefix, decision.Refused)
 	}
@@ -129,7 +149,11 @@ func (n *Node) Block(ctx context.Context, prefix netip.Prefix, d time.Duration, 
 
 // Unblock ends one block.
 func (n *Node) Unblock(ctx context.Context, prefix netip.Prefix) error {
-	ended, err := n.blocks.Remove(ctx, time.Now(), prefix)
+	now, ended := time.Now(), 0
+	err := n.decide(ctx, now, func() (err error) {
+		ended, err = n.blocks.Remove(ctx, now, prefix)
+		return err
+	})
 	if err == nil && ended == 0 {
 		err = fmt.Errorf("%s is not blocked; `komondor blocks` lists what is", prefix)
 	}
@@ -139,7 +163,11 @@ func (n *Node) Unblock(ctx context.Context, prefix netip.Prefix) error {
 // Approve blocks what waits for a person, under the prefixes named or all.
 func (n *Node) Approve(ctx context.Context, prefixes []netip.Prefix) ([]control.Block, error) {
 	now := time.Now()
-	approved, err := n.blocks.Approve(ctx, now, n.waiting(now, prefixes)...)
+	var approved []block.Block
+	err := n.decide(ctx, now, func() (err error) {
+		approved, err = n.blocks.Approve(ctx, now, n.waiting(now, prefixes)...)
+		return err
+	})
 	var shown []control.Block
 	for _, b := range approved {
 		shown = append(shown, control.Block(b))
@@ -149,8 +177,12 @@ func (n *Node) Approve(ctx context.Context, prefixes []netip.Prefix) ([]control.
 
 // Reject drops what waits for a person, and returns how many there were.
 func (n *Node) Reject(ctx context.Context, prefixes []netip.Prefix) (int, error) {
-	now := time.Now()
-	return n.blocks.Reject(ctx, now, n.waiting(now, prefixes)...)
+	now, rejected := time.Now(), 0
+	err := n.decide(ctx, now, func() (err error) {
+		rejected, err = n.blocks.Reject(ctx, now, n.waiting(now, prefixes)...)
+		return err
+	})
+	return rejected, err
 }
 
 // waiting is which blocks a person means who has named none: all that wait.
@@ -169,7 +201,12 @@ func (n *Node) waiting(now time.Time, named []netip.Prefix) []netip.Prefix {
 
 // FlushBlocks ends all blocks and returns how many there were.
 func (n *Node) FlushBlocks(ctx context.Context) (int, error) {
-	return n.blocks.Flush(ctx, time.Now())
+	now, ended := time.Now(), 0
+	err := n.decide(ctx, now, func() (err error) {
+		ended, err = n.blocks.Flush(ctx, now)
+		return err
+	})
+	return ended, err
 }
 
 // Allowed is the allow-list: the configuration's entries and those added since.
@@ -207,18 +244,21 @@ func (n *Node) Allow(ctx context.Context, entry, note string) error {
 	if err != nil {
 		return err
 	}
-	if err := n.never.SetAllow(append(entries, entry)); err != nil {
-		return err
-	}
-	record, err := event.Encode(control.Allowed{Entry: entry, Note: note, Since: time.Now().UTC().Truncate(time.Second)})
+	now := time.Now()
+	record, err := event.Encode(control.Allowed{Entry: entry, Note: note, Since: now.UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
-	if err := n.store.Allow.Put(entry, record); err != nil {
-		return err
-	}
-	n.reconcile(ctx, time.Now())
-	return nil
+	return n.decide(ctx, now, func() error {
+		if err := n.never.SetAllow(append(entries, entry)); err != nil {
+			return err
+		}
+		if err := n.store.Allow.Put(entry, record); err != nil {
+			return err
+		}
+		n.reconcile(ctx)
+		return nil
+	})
 }
 
 // Disallow takes an entry out of the allow-list.
@@ -245,6 +285,6 @@ func (n *Node) Disallow(ctx context.Context, entry string) error {
 	if err := n.never.SetAllow(entries); err != nil {
 		return err
 	}
-	n.reconcile(ctx, time.Now())
+	n.reconcile(ctx)
 	return nil
 }
