@@ -10,7 +10,7 @@ import (
 
 func newAllow() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "allow", Short: "Keep addresses, prefixes and host names from ever being blocked", Args: cobra.NoArgs,
+		Use: "allow", Short: "Keep addresses, prefixes and host names from ever being blocked", Args: noArgs,
 		Example: "  komondor allow add 198.51.100.0/24 --note 'our branch office'\n  komondor allow list",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -65,7 +65,7 @@ func newAllowList() *cobra.Command {
 	var at place
 	var p printer
 	cmd := &cobra.Command{
-		Use: "list", Short: "Show the allow-list", Args: cobra.NoArgs,
+		Use: "list", Short: "Show the allow-list", Args: noArgs,
 		Example: "  komondor allow list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			allowed, err := at.client().Allowed(cmd.Context())

@@ -35,7 +35,7 @@ what waits, and why.`,
 				}
 				return nil
 			})
-			return errors.Join(err, nothing(len(blocks)))
+			return errors.Join(err, missing(len(blocks), len(prefixes)))
 		},
 	}
 	at.register(cmd)
@@ -63,7 +63,7 @@ func newReject() *cobra.Command {
 			did := struct {
 				Rejected int `json:"rejected"`
 			}{n}
-			return errors.Join(p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%d rejected", n)), nothing(n))
+			return errors.Join(p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%d rejected", n)), missing(n, len(prefixes)))
 		},
 	}
 	at.register(cmd)
@@ -87,9 +87,13 @@ func waiting(args []string, all bool) (prefixes []netip.Prefix, err error) {
 	return prefixes, nil
 }
 
-func nothing(n int) error {
-	if n == 0 {
+// missing says that of those named not all waited, or of none named none.
+func missing(n, named int) error {
+	switch {
+	case n == 0:
 		return errors.New("nothing of that waits; `komondor blocks` shows what does")
+	case n < named:
+		return fmt.Errorf("only %d of the %d that are named waited; `komondor blocks` shows what does", n, named)
 	}
 	return nil
 }

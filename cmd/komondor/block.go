@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ import (
 
 func newBlock() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "block", Short: "Block by hand, end a block, or end all", Args: cobra.NoArgs,
+		Use: "block", Short: "Block by hand, end a block, or end all", Args: noArgs,
 		Example: "  komondor block add 203.0.113.9 --for 1h --reason 'reported by phone'\n  komondor block remove 203.0.113.9\n  komondor block flush",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -49,8 +50,8 @@ func newBlockAdd() *cobra.Command {
 	}
 	at.register(cmd)
 	p.register(cmd)
-	cmd.Flags().DurationVar(&d, "for", 0, "how long, for instance 1h (default: the policy's)")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for `komondor blocks`")
+	cmd.Flags().Var((*span)(&d), "for", "how long, for instance 90m, 12h or 7d (default: the policy's)")
+	cmd.Flags().StringVar(&reason, "reason", "", "why: a `text` for komondor blocks")
 	return cmd
 }
 
@@ -84,17 +85,17 @@ func newBlockFlush() *cobra.Command {
 	var p printer
 	var tableName string
 	cmd := &cobra.Command{
-		Use: "flush", Short: "End all blocks; works without a running node", Args: cobra.NoArgs,
-		Long: "Ends all blocks. If no node runs, it removes the nftables table and ends the blocks that\n" +
-			"the data directory keeps, so that a restart does not bring them back.",
+		Use: "flush", Short: "End all blocks; works without a running node", Args: noArgs,
+		Long: "Ends all blocks. If no node runs, it removes the nftables tables that nodes have used, and\n" +
+			"ends the blocks that the data directory keeps, so that a restart does not bring them back.",
 		Example: "  komondor block flush\n  komondor block flush --data /var/lib/komondor",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			done := "the node goes on"
 			ended, err := at.client().FlushBlocks(cmd.Context())
 			if errors.Is(err, control.ErrNoNode) {
-				path, table := filepath.Join(at.data, "komondor.db"), ""
-				ended, table, err = node.Flush(path, tableName)
-				done = "no node runs here, and table inet " + table + " is not in the kernel any more"
+				path, tables := filepath.Join(at.data, "komondor.db"), []string(nil)
+				ended, tables, err = node.Flush(path, tableName)
+				done = "no node runs here, and the kernel has no table inet " + strings.Join(tables, ", inet ") + " any more"
 				if _, missing := os.Stat(path); missing != nil {
 					done += "; no node has kept blocks in " + at.data
 				}
@@ -105,12 +106,12 @@ func newBlockFlush() *cobra.Command {
 			did := struct {
 				Ended int `json:"ended"`
 			}{ended}
-			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%d blocks ended; %s", ended, done))
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("%s ended; %s", amount(ended, "block"), done))
 		},
 	}
 	at.register(cmd)
 	p.register(cmd)
-	cmd.Flags().StringVar(&tableName, "table", "", "the nftables `table` (default: the one that the node used last, or komondor)")
+	cmd.Flags().StringVar(&tableName, "table", "", "a further nftables `table` of ours to remove, where no node runs (default: komondor, if none is known)")
 	return cmd
 }
 

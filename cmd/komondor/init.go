@@ -14,7 +14,7 @@ func newInit() *cobra.Command {
 	var p printer
 	var pass passphrase
 	cmd := &cobra.Command{
-		Use: "init", Short: "Found a federation: its root, its first organisation and its first node", Args: cobra.NoArgs,
+		Use: "init", Short: "Found a federation: its root, its first organisation and its first node", Args: noArgs,
 		Long: `Founds a federation. The data directory then holds the root's key (root.key), with
 which organisations are admitted and revoked and the policy is signed; the first
 organisation's key, with which its nodes are certified; and the first node's.

@@ -28,17 +28,17 @@ func newInvite() *cobra.Command {
 	var p printer
 	var k keys
 	var organisation, tier string
-	var terms federation.Terms
-	var valid time.Duration
+	terms, valid := federation.Terms{Validity: 365 * 24 * time.Hour}, 24*time.Hour
 	cmd := &cobra.Command{
-		Use: "invite", Short: "Invite an organisation, or a further node of your own", Args: cobra.NoArgs,
+		Use: "invite", Short: "Invite an organisation, or a further node of your own", Args: noArgs,
 		Long: `Makes an invitation and prints it, alone, on standard output. It is good once, until
 its time is over, at the node that runs here: keep that running and reachable, and
 hand the invitation over by a way that nobody else reads.
 
 A new organisation is admitted by the root, which takes its key: root.key in the
-data directory, or --root FILE. A further node of this node's own organisation
-takes nothing, where this node holds the organisation's key.
+data directory, or --root FILE. Inviting it once more takes an invitation back that
+nobody has redeemed. A further node of this node's own organisation takes nothing,
+where this node holds the organisation's key.
 
 The tenth organisation raises a quorum of two to three.`,
 		Example: `  komondor invite --organisation uni-b
@@ -58,8 +58,8 @@ The tenth organisation raises a quorum of two to three.`,
 	f.StringVar(&organisation, "organisation", "", "the `name` of the organisation")
 	f.StringVar(&tier, "tier", string(federation.TierMember), "`tier` of a new organisation: member, anchor (its word keeps the revocation list fresh) or probation (no vote)")
 	f.IntVar(&terms.Quota, "quota", 20, "how many nodes a new organisation may have")
-	f.DurationVar(&terms.Validity, "certificate", 365*24*time.Hour, "how long a new organisation's certificate lasts")
-	f.DurationVar(&valid, "valid", 24*time.Hour, "how long the invitation can be redeemed")
+	f.Var((*span)(&terms.Validity), "certificate", "how long a new organisation's certificate lasts")
+	f.Var((*span)(&valid), "valid", "how long the invitation can be redeemed")
 	return cmd
 }
 
@@ -114,7 +114,7 @@ func invite(cmd *cobra.Command, at *place, p *printer, k *keys, organisation str
 	}
 	what := "a further node of " + organisation
 	if invitation.Founds {
-		what = fmt.Sprintf("organisation %s (%s, up to %d nodes)", organisation, terms.Tier, terms.Quota)
+		what = fmt.Sprintf("organisation %s (%s, up to %s)", organisation, terms.Tier, amount(terms.Quota, "node"))
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "Good once, for %s, until %s. There: komondor join INVITATION\n", what, time.Unix(invitation.Expires, 0).Local().Format(time.DateTime))
 	if invitation.Founds && s.Federation.Organisations+1 >= manyOrganisations && s.Federation.Quorum < largerQuorum {

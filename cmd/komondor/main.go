@@ -27,7 +27,11 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -69,7 +73,7 @@ participants about one attacker together at the nodes of a peer-to-peer overlay
 that are nearest to it, and blocks at every participant what that participant's
 own policy accepts.
 
-Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no node answers.
+Exit codes: 0 done; 1 failed or refused; 2 the command line is wrong; 3 no node answers.
 NO_COLOR is respected. Every command that answers has --json.`,
 		Example: `  komondor init --federation example-net --organisation uni-a      # found a federation, or be invited to one
   komondor join --read sshd=/var/log/auth.log                       # run a node
@@ -77,17 +81,25 @@ NO_COLOR is respected. Every command that answers has --json.`,
   komondor explain 203.0.113.9`,
 		Version:       version,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
 	root.AddCommand(newJoin(), newInit(), newInvite(), newMember(), newPolicy(), newStatus(), newAlerts(), newBlocks(),
-		newBlock(), newApprove(), newReject(), newAllow(), newExplain(), newParse(), newReplay(), newVersion())
+		newBlock(), newResponses(), newApprove(), newReject(), newAllow(), newExplain(), newFormats(), newParse(), newReplay(), newRules(), newScenario(), newScenarios(), newVersion())
 	checkArgs(root)
 	root.InitDefaultCompletionCmd()
 	return root
+}
+
+// noArgs is for commands that take no arguments: what is given to one with others below it is meant as one of them.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 || c.HasSubCommands() {
+		return cobra.NoArgs(c, args)
+	}
+	return fmt.Errorf("%q is one argument too many: %s takes none", args[0], c.CommandPath())
 }
 
 // checkArgs makes wrong arguments usage errors, as wrong flags are.
@@ -106,12 +118,17 @@ func checkArgs(c *cobra.Command) {
 }
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		Example: "  komondor version",
+	var p printer
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		Example: "  komondor version\n  komondor version --json | jq -r .version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			fmt.Fprintln(c.OutOrStdout(), "komondor", version)
-			return nil
+			v := struct {
+				Version string `json:"version"`
+			}{version}
+			return p.done(c.OutOrStdout(), v, "komondor "+version)
 		},
 	}
+	p.register(cmd)
+	return cmd
 }

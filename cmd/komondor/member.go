@@ -14,7 +14,7 @@ import (
 
 func newMember() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "member", Short: "Show the federation's members, put one out, renew one", Args: cobra.NoArgs,
+		Use: "member", Short: "Show the federation's members, put one out, renew one", Args: noArgs,
 		Example: "  komondor member list\n  komondor member show 12D3Koo...\n  komondor member revoke 12D3Koo... --reason 'stolen laptop' --yes",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -26,7 +26,7 @@ func newMemberList() *cobra.Command {
 	var at place
 	var p printer
 	cmd := &cobra.Command{
-		Use: "list", Short: "List all nodes that are known, those that are out too", Args: cobra.NoArgs,
+		Use: "list", Short: "List all nodes that are known, those that are out too", Args: noArgs,
 		Example: "  komondor member list --json | jq -r '.[] | select(.state == \"valid\") | .id'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			members, err := at.client().Members(cmd.Context())

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "policy", Short: "Show the federation's policy, and sign a new one", Args: cobra.NoArgs,
+		Use: "policy", Short: "Show the federation's policy, and sign a new one", Args: noArgs,
 		Example: "  komondor policy show > policy.yaml\n  komondor policy sign policy.yaml --root /media/usb/root.key",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -36,13 +38,15 @@ type terms struct {
 	Severities map[event.Kind]int         `json:"severities,omitempty"`
 	Share      federation.Share           `json:"share"`
 	Allow      []string                   `json:"allow,omitempty"`
+	RuleFiles  map[string]string          `json:"rule_files,omitempty"`
+	Situations bool                       `json:"situations,omitempty"`
 }
 
 func newPolicyShow() *cobra.Command {
 	var at place
 	var p printer
 	cmd := &cobra.Command{
-		Use: "show", Short: "Print the policy that holds here, as YAML", Args: cobra.NoArgs,
+		Use: "show", Short: "Print the policy that holds here, as YAML", Args: noArgs,
 		Example: "  komondor policy show\n  komondor policy show --json | jq .version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var policy federation.Policy
@@ -55,7 +59,7 @@ func newPolicyShow() *cobra.Command {
 				Issued     time.Time `json:"issued"`
 				terms
 			}{policy.Federation, policy.Version, time.Unix(policy.Issued, 0).UTC(),
-				terms{policy.Quorum, policy.Rules, policy.Severities, policy.Share, policy.Allow}}
+				terms{policy.Quorum, policy.Rules, policy.Severities, policy.Share, policy.Allow, policy.RuleFiles, policy.Situations}}
 			return p.value(cmd.OutOrStdout(), shown, func(w io.Writer) error {
 				fmt.Fprintf(w, "# policy %d of federation %s, signed %s\n", shown.Version, shown.Federation, shown.Issued.Local().Format(time.DateTime))
 				return shown.write(w)
@@ -97,10 +101,14 @@ not answer. FILE has what ` + "`komondor policy show`" + ` prints:
   severities: {ssh.login.failed: 1}
   share: {private_sources: false}
   allow: [198.51.100.0/24, mirror.example.net]   # never blocked by any member
+  rule_files:               # Sigma correlation rules beside the built-in ones (komondor rules check)
+    many-services.yml: |
+      title: …
+  situations: true          # have the seven situations judged together, for more reports (docs/correlation.md)
 
 What FILE leaves out is as without a policy: it is the whole policy, not a change to
-the present one. Every node can be stricter for itself (--network, --quorum), none can
-be laxer.`,
+the present one. Only the quorum has to be there. Every node can be stricter for itself
+(--network, --quorum), none can be laxer.`,
 		Example: "  komondor policy sign policy.yaml --root /media/usb/root.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := at.client()
@@ -120,12 +128,19 @@ be laxer.`,
 			if err != nil {
 				return err
 			}
+			s, err := client.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
 			if err := client.Submit(cmd.Context(), document); err != nil {
 				return err
 			}
 			did := struct {
 				Version uint64 `json:"version"`
 			}{next.Version}
+			for _, warning := range unmet(next, s.Federation.Voting) {
+				fmt.Fprintln(cmd.ErrOrStderr(), warning)
+			}
 			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Policy %d holds, and all members are being told", next.Version))
 		},
 	}
@@ -133,6 +148,20 @@ be laxer.`,
 	p.register(cmd)
 	k.register(cmd)
 	return cmd
+}
+
+// unmet says where a policy asks for more organisations than have a vote.
+func unmet(p federation.Policy, voting int) (warnings []string) {
+	check := func(what string, quorum int) {
+		if quorum > voting {
+			warnings = append(warnings, fmt.Sprintf("%s asks for %d organisations, and only %d have a vote: until more do, evidence of others blocks nobody by it.", what, quorum, voting))
+		}
+	}
+	check("The policy", p.Quorum)
+	for _, name := range slices.Sorted(maps.Keys(p.Rules)) {
+		check("Rule "+name, p.Rules[name].Quorum)
+	}
+	return warnings
 }
 
 // readTerms makes the next policy of the terms in a file. It refuses what nodes
@@ -156,8 +185,11 @@ func readTerms(path string, present federation.Policy) (next federation.Policy, 
 	if err := strict.Decode(&t); err != nil {
 		return next, fmt.Errorf("policy %s: %s (`komondor policy sign --help` shows all settings)", path, strings.TrimPrefix(err.Error(), "json: "))
 	}
+	if _, said := values["quorum"]; !said { // by mistake it would become another one
+		return next, fmt.Errorf("policy %s: it does not say the quorum, how many organisations an alert needs; at present that is quorum: %d", path, present.Quorum)
+	}
 	next = federation.Policy{Federation: present.Federation, Version: present.Version + 1, Issued: time.Now().Unix(), Seed: present.Seed,
-		Quorum: t.Quorum, Rules: t.Rules, Severities: t.Severities, Share: t.Share, Allow: t.Allow}
+		Quorum: t.Quorum, Rules: t.Rules, Severities: t.Severities, Share: t.Share, Allow: t.Allow, RuleFiles: t.RuleFiles, Situations: t.Situations}
 	if err := errors.Join(next.Check(), node.CheckPolicy(next)); err != nil {
 		return next, fmt.Errorf("policy %s: %w", path, err)
 	}

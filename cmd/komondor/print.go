@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,25 @@ func (p *printer) done(w io.Writer, v any, sentence string) error {
 		_, err := fmt.Fprintln(w, sentence)
 		return err
 	})
+}
+
+// checked says what a check has found: v in JSON, whose errors are those that wrong joins, or human where nothing is wrong.
+func (p *printer) checked(w io.Writer, v any, wrong error, human func(io.Writer) error) error {
+	switch {
+	case p.json:
+		return errors.Join(jsonLine(w, v), wrong)
+	case wrong != nil:
+		return wrong
+	}
+	return human(w)
+}
+
+// each are the errors that err joins, as text; those of files have a line each.
+func each(err error) []string {
+	if err == nil {
+		return []string{}
+	}
+	return strings.Split(err.Error(), "\n")
 }
 
 func jsonLine(w io.Writer, v any) error {
@@ -87,6 +107,14 @@ func short(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
 	return fmt.Sprintf("%ds", int(d.Seconds()))
+}
+
+// amount is a number of things: 1 rule, 2 rules.
+func amount[N int | uint64](n N, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // bold marks text where a person reads it in colour.

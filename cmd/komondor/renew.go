@@ -14,7 +14,7 @@ func newMemberRenew() *cobra.Command {
 	var p printer
 	var k keys
 	var tier string
-	var terms federation.Terms
+	terms := federation.Terms{Validity: 365 * 24 * time.Hour}
 	cmd := &cobra.Command{
 		Use: "renew ORGANISATION", Short: "Renew an organisation's certificate, or change its tier or quota", Args: cobra.ExactArgs(1),
 		Long: `Signs a new certificate for an organisation, with the root's key (root.key in the data
@@ -54,8 +54,8 @@ lasts a year, and must be renewed before.`,
 				Quota        int             `json:"quota"`
 				Until        time.Time       `json:"until"`
 			}{args[0], terms.Tier, terms.Quota, now.Add(terms.Validity).UTC().Truncate(time.Second)}
-			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Organisation %s is certified until %s: %s, up to %d nodes",
-				args[0], did.Until.Local().Format(time.DateOnly), terms.Tier, terms.Quota))
+			return p.done(cmd.OutOrStdout(), did, fmt.Sprintf("Organisation %s is certified until %s: %s, up to %s",
+				args[0], did.Until.Local().Format(time.DateOnly), terms.Tier, amount(terms.Quota, "node")))
 		},
 	}
 	at.register(cmd)
@@ -64,7 +64,7 @@ lasts a year, and must be renewed before.`,
 	f := cmd.Flags()
 	f.StringVar(&tier, "tier", "", "`tier`: anchor, member or probation (default: as it was)")
 	f.IntVar(&terms.Quota, "quota", 0, "how many nodes it may have (default: as it was)")
-	f.DurationVar(&terms.Validity, "certificate", 365*24*time.Hour, "how long the certificate lasts")
+	f.Var((*span)(&terms.Validity), "certificate", "how long the certificate lasts")
 	return cmd
 }
 
@@ -73,7 +73,7 @@ func newMemberRefresh() *cobra.Command {
 	var p printer
 	var k keys
 	cmd := &cobra.Command{
-		Use: "refresh", Short: "Sign the root's revocation list anew, where no anchor can vouch for it", Args: cobra.NoArgs,
+		Use: "refresh", Short: "Sign the root's revocation list anew, where no anchor can vouch for it", Args: noArgs,
 		Long: `Signs the root's revocation list as it is once more, with the root's key (root.key in
 the data directory, or --root FILE). Anchors do without it: each hour they state that
 the list is the newest. When all of them are away for a day, evidence of others waits for
