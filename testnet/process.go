@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,9 +29,10 @@ type Process struct {
 
 // Options of the processes of an overlay.
 type Options struct {
-	Binary string // bin/komondor
-	Dir    string // for their data and logs
-	Block  string // nft or observe; with nft every process has a table of its own
+	Binary string   // bin/komondor
+	Dir    string   // for their data and logs
+	Block  string   // nft or observe; with nft every process has a table of its own
+	More   []string // further flags of `komondor join`
 }
 
 // Start starts n participants that talk over loopback, joining by the first,
@@ -70,7 +72,7 @@ func startOne(name string, o Options, bootstrap []string) (*Process, error) {
 	p.Client = control.Dial(socket)
 	p.args = append([]string{o.Binary, "join", "--open", "--config", os.DevNull,
 		"--data", data, "--control", socket, "--listen", "/ip4/127.0.0.1/tcp/0",
-		"--read", "sshd=" + p.Log, "--block", o.Block, "--table", "komondor_" + p.Name}, bootstrap...)
+		"--read", "sshd=" + p.Log, "--block", o.Block, "--table", "komondor_" + p.Name}, slices.Concat(o.More, bootstrap)...)
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/komondor/komondor/control"
 )
 
-// start builds the product and runs n processes of it until the test ends.
-func start(t testing.TB, n int, block string) []*Process {
+// start builds the product and runs n processes of it, with further flags, until the test ends.
+func start(t testing.TB, n int, block string, more ...string) []*Process {
 	t.Helper()
-	return startIn(t, t.TempDir(), n, block)
+	return startIn(t, t.TempDir(), n, block, more...)
 }
 
 // build builds the product into a directory.
@@ -31,12 +31,12 @@ func build(t testing.TB, dir string) (binary string) {
 }
 
 // startIn is start with all files below a directory.
-func startIn(t testing.TB, dir string, n int, block string) []*Process {
+func startIn(t testing.TB, dir string, n int, block string, more ...string) []*Process {
 	t.Helper()
 	binary := build(t, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	all, err := Start(ctx, n, Options{Binary: binary, Dir: dir, Block: block})
+	all, err := Start(ctx, n, Options{Binary: binary, Dir: dir, Block: block, More: more})
 	t.Cleanup(func() {
 		for _, p := range all {
 			if err := p.Stop(); err != nil {

@@ -151,7 +151,7 @@ func diskFails(t *testing.T, name string, failure func(powercut.Op) syscall.Errn
 	}
 	attacks(t, node.Log, "198.18.0.5", alone)
 	blocked(node, "198.18.0.5")
-	again, err := node.Status(ctx)
+	again, err := node.await(ctx, func(s control.Status) bool { return s.Counters.Events >= alone })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,8 +225,10 @@ func TestNoDescriptors(t *testing.T) {
 			}
 		}
 	}
+	lines := 0
 	for i, follows := 1, false; !follows; i++ { // attacks, until one is followed
 		attacks(t, node.Log, fmt.Sprintf("198.18.9.%d", i), alone)
+		lines += alone
 		select {
 		case <-raised:
 			follows = true
@@ -246,7 +248,6 @@ func TestNoDescriptors(t *testing.T) {
 	limit(nil, &before)
 	limit(&unix.Rlimit{Cur: 0, Max: before.Max}, nil)
 	began := time.Now()
-	lines := alone
 	attack := func(source string, times int) {
 		t.Helper()
 		attacks(t, node.Log, source, times)

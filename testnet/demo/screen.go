@@ -25,9 +25,10 @@ type screen struct {
 	mu      sync.Mutex
 	lines   []int // written to each node's log
 	last    testnet.Written
-	first   time.Time // first line of the worm
-	crossed time.Time // when the last line before the first alert was written
-	line    string    // that line
+	worm    []testnet.Written // the lines that name the attacker
+	first   time.Time         // first line of the worm
+	crossed time.Time         // when the last of them before the first alert was written
+	line    string            // that line
 	alerts  []control.Alert
 	blocked []control.Block
 	drawn   int                // lines of the table on the terminal
@@ -47,7 +48,11 @@ func (s *screen) wrote(w testnet.Written) {
 	}
 	s.lines[w.Host]++
 	s.last = w
-	if !s.live && strings.Contains(w.Text, "203.0.113.66") {
+	if !strings.Contains(w.Text, "203.0.113.66") {
+		return
+	}
+	s.worm = append(s.worm, w)
+	if !s.live {
 		fmt.Printf("  %6s  %s  %s\n", round(w.At.Sub(s.first)), s.nodes[w.Host].Name, message(w.Text))
 	}
 }
@@ -58,8 +63,14 @@ func (s *screen) alerted(i int, a control.Alert) {
 	if a.Scope != "federation" || a.Key.Value != "203.0.113.66" {
 		return
 	}
-	if s.crossed.IsZero() || s.last.At.Before(s.crossed) {
-		s.crossed, s.line = s.last.At, s.nodes[s.last.Host].Name+"  "+message(s.last.Text)
+	for _, w := range slices.Backward(s.worm) {
+		if w.At.After(a.Raised) {
+			continue
+		}
+		if s.crossed.IsZero() || w.At.Before(s.crossed) {
+			s.crossed, s.line = w.At, s.nodes[w.Host].Name+"  "+message(w.Text)
+		}
+		break
 	}
 	if s.alerts[i].ID == "" {
 		s.alerts[i] = a

@@ -98,6 +98,36 @@ func Lines(axes Axes, series ...Series) (Figure, error) {
 	return Figure{plot: p, width: wide, height: high}, nil
 }
 
+// Points draws the points of each series in its own colour, and joins none.
+func Points(axes Axes, series ...Series) (Figure, error) {
+	p := axes.plot()
+	for i, s := range series {
+		points, err := axes.points(s)
+		if err != nil {
+			return Figure{}, err
+		}
+		if len(points) == 0 {
+			continue
+		}
+		dots, err := plotter.NewScatter(points)
+		if err != nil {
+			return Figure{}, fmt.Errorf("draw %q: %w", s.Name, err)
+		}
+		dots.GlyphStyle = draw.GlyphStyle{Color: hues[i%len(hues)], Radius: thick, Shape: draw.CircleGlyph{}}
+		p.Add(dots)
+		if s.Name != "" {
+			p.Legend.Add(s.Name, dots)
+		}
+	}
+	if axes.LogX {
+		widen(&p.X)
+	}
+	if axes.LogY {
+		widen(&p.Y)
+	}
+	return Figure{plot: p, width: wide, height: high}, nil
+}
+
 // widen gives a logarithmic axis with one value, or none, some length. What gonum
 // would do begins at or below zero.
 func widen(axis *plot.Axis) {

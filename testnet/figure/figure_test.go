@@ -70,6 +70,8 @@ func figures(t *testing.T) map[string]Figure {
 	keep("lines", f, err)
 	f, err = Lines(Axes{LogX: true, LogY: true}, many)
 	keep("many", f, err)
+	f, err = Points(Axes{Title: "Attacks", LogX: true, LogY: true}, Series{"one probe", []float64{1, 3600}, []float64{1, 50}}, Series{Name: "nobody"})
+	keep("points", f, err)
 	f, err = Bars(Axes{Title: "Load"}, []string{"one", "two"}, Series{Name: "a", Y: []float64{1, 2}}, Series{Name: "b", Y: []float64{3, 4}})
 	keep("bars", f, err)
 	f, err = Dots(Axes{X: "first octet"}, Dot{3, 4, 1}, Dot{200, 5, 80_000})
@@ -112,6 +114,7 @@ func TestWhatIsDrawn(t *testing.T) {
 	made := figures(t)
 	for name, want := range map[string][]string{
 		"lines":     {"Hops", "chord", "1,000,000"},
+		"points":    {"Attacks", "one probe"},
 		"bars":      {"Load", "one", "two"},
 		"dots":      {"first octet", "10,000"},
 		"addresses": {"Attackers", ">203<"},

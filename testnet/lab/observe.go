@@ -12,6 +12,7 @@ import (
 	"github.com/komondor/komondor/control"
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/probe"
+	"github.com/komondor/komondor/probe/text"
 )
 
 // Observation is what a participant says, and what stands in its log and kernel.
@@ -55,20 +56,20 @@ func Observe(ctx context.Context, dir string) (o Observation, err error) {
 
 // evidence reads a log as the product does.
 func evidence(path string) ([]event.Event, error) {
-	text, err := os.ReadFile(path)
+	written, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	format, err := probe.Lookup("sshd")
+	format, err := probe.Builtin().Lookup("sshd")
 	if err != nil {
 		return nil, err
 	}
-	parser := format.New(probe.Clock{})
+	parser := format.New(text.Clock{})
 	var events []event.Event
 	n := int64(0)
-	for line := range bytes.Lines(text) {
+	for line := range bytes.Lines(written) {
 		n++
-		e, ok, err := parser.Parse(probe.Line{File: path, Number: n, Bytes: bytes.TrimSuffix(line, []byte("\n"))})
+		e, ok, err := parser.Parse(text.Line{File: path, Number: n, Bytes: bytes.TrimSuffix(line, []byte("\n"))})
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/probe"
 	"github.com/komondor/komondor/probe/follow"
+	"github.com/komondor/komondor/probe/text"
 )
 
 // Data is a set of logs that are looked at together. Each log is a probe's.
@@ -49,7 +50,7 @@ type Log struct {
 
 // read is the year of timestamps without one, and always the same: the logs that
 // need it are of 2014, and nothing here depends on it.
-var read = probe.Clock{Now: func() time.Time { return time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC) }, Zone: time.UTC}
+var read = text.Clock{Now: func() time.Time { return time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC) }, Zone: time.UTC}
 
 // Read parses the logs below folder. Unread names those that no parser of ours can
 // read.
@@ -90,11 +91,11 @@ func readFile(ctx context.Context, below fs.FS, name string) (Log, error) {
 	if !strings.HasSuffix(name, ".gz") {
 		return Parse(ctx, name, file)
 	}
-	text, err := gzip.NewReader(file)
+	r, err := gzip.NewReader(file)
 	if err != nil {
 		return Log{}, err
 	}
-	return Parse(ctx, name, text)
+	return Parse(ctx, name, r)
 }
 
 // errFormat says that no parser of ours reads a log.
@@ -104,13 +105,13 @@ var errFormat = errors.New("of no format that probes read")
 const sampled = 64 << 10
 
 // Parse reads a probe's log of whatever format a probe can read.
-func Parse(ctx context.Context, name string, text io.Reader) (Log, error) {
+func Parse(ctx context.Context, name string, r io.Reader) (Log, error) {
 	sample := make([]byte, sampled)
-	n, err := io.ReadFull(text, sample)
+	n, err := io.ReadFull(r, sample)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return Log{}, err
 	}
-	format, err := probe.Detect(sample[:n])
+	format, err := probe.Builtin().Detect(sample[:n])
 	if err != nil {
 		return Log{}, errFormat
 	}
@@ -120,9 +121,9 @@ func Parse(ctx context.Context, name string, text io.Reader) (Log, error) {
 			log.Events = append(log.Events, e)
 		}
 	}
-	text = io.MultiReader(strings.NewReader(string(sample[:n])), text)
-	if err := follow.Lines(ctx, text, 0, func(line follow.Line) error {
-		take(parser.Parse(probe.Line{File: name, Number: line.Number, Bytes: line.Bytes}))
+	r = io.MultiReader(strings.NewReader(string(sample[:n])), r)
+	if err := follow.Lines(ctx, r, 0, func(line follow.Line) error {
+		take(parser.Parse(text.Line{File: name, Number: line.Number, Bytes: line.Bytes}))
 		return nil
 	}); err != nil {
 		return Log{}, err

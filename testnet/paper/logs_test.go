@@ -12,14 +12,13 @@ import (
 	"time"
 
 	"github.com/komondor/komondor/correlate"
-	"github.com/komondor/komondor/event"
 )
 
 const realData = "../../../shared/data"
 
 func builtin(t *testing.T) correlate.Rules {
 	t.Helper()
-	rules, err := correlate.NewRules(correlate.Builtin(), event.Kind.Severity)
+	rules, err := productRules()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("not what testdata/golden.md has (go test ./testnet/paper -update):\n%s", page.Bytes())
 	}
 	drawn := figures(t, first.Out)
-	if want := []string{"addresses-made-300.svg", "hops.svg", "keys-made-300.svg", "load-made-300.svg", "messages-100.svg"}; !slices.Equal(slices.Sorted(maps.Keys(drawn)), want) {
+	if want := []string{"addresses-made-300.svg", "attacks-password-made-300.svg", "duration-password-made-300.svg", "hops.svg", "keys-made-300.svg", "load-made-300.svg", "messages-100.svg"}; !slices.Equal(slices.Sorted(maps.Keys(drawn)), want) {
 		t.Errorf("drew %v, want %v", slices.Sorted(maps.Keys(drawn)), want)
 	}
 	if err := Run(t.Context(), second, &again); err != nil {

@@ -31,7 +31,13 @@ const (
 // the product's Reporter say when a key is to be reported. It returns the traffic
 // by key.
 func Watch(rules correlate.Rules, log Log) map[event.Key]Traffic {
+	return Tell(rules, log, func(time.Time, event.Key, []event.Tally) {})
+}
+
+// Tell is Watch, and hands on what each report says when it is made.
+func Tell(rules correlate.Rules, log Log, say func(time.Time, event.Key, []event.Tally)) map[event.Key]Traffic {
 	w := watch{
+		say:      say,
 		ledger:   correlate.NewLedger(rules, talliesKept, func(v string) uint32 { return event.Hash32(federation, nil, v) }),
 		reporter: correlate.NewReporter(rules),
 		due:      make(map[event.Key]time.Time),
@@ -87,6 +93,7 @@ func Watch(rules correlate.Rules, log Log) map[event.Key]Traffic {
 }
 
 type watch struct {
+	say      func(time.Time, event.Key, []event.Tally)
 	ledger   *correlate.Ledger
 	reporter *correlate.Reporter
 	due      map[event.Key]time.Time // when a key is to be reported, if later
@@ -124,6 +131,7 @@ func (w *watch) tell(now time.Time) {
 
 func (w *watch) report(now time.Time, key event.Key) {
 	delete(w.due, key)
+	w.say(now, key, w.ledger.Tallies(key))
 	w.reporter.Told(now, key, w.ledger.Tallies(key))
 	t := w.traffic[key]
 	t.Reports++

@@ -36,7 +36,9 @@ func TestAgainstLibp2p(t *testing.T) {
 		sizes, lookups, rest = []int{100, 200, 400}, 4000, 150*time.Second
 	}
 	for _, n := range sizes {
-		synctest.Test(t, func(t *testing.T) { compare(t, realNet(t, n, rest), lookups) })
+		t.Run(fmt.Sprint(n, " nodes"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { compare(t, realNet(t, n, rest), lookups) })
+		})
 	}
 }
 

@@ -30,6 +30,13 @@ type Net struct {
 // span is the nodes from lo up to but without hi.
 type span struct{ lo, hi int32 }
 
+func (s span) appendTo(to []int32) []int32 {
+	for c := s.lo; c < s.hi; c++ {
+		to = append(to, c)
+	}
+	return to
+}
+
 // New makes n nodes at random places, each with a table as kad-dht has it when
 // nothing has changed for some refreshes: up to K contacts a bucket, of those that
 // there are, any. The dead, a share of them, are in the tables all the same.
@@ -90,14 +97,19 @@ func place(seed, stream, i uint64) kademlia.Place {
 // bit is the bit of a place that tells the two halves of a subtree apart.
 func bit(p kademlia.Place, depth int) bool { return p[depth/8]&(0x80>>(depth%8)) != 0 }
 
+// split is the two halves of a subtree.
+func (net *Net) split(s span, depth int) (low, high span) {
+	middle := s.lo + int32(sort.Search(int(s.hi-s.lo), func(i int) bool { return bit(net.places[int(s.lo)+i], depth) }))
+	return span{s.lo, middle}, span{middle, s.hi}
+}
+
 // halve splits a subtree into the half in which p lies and the other.
 func (net *Net) halve(s span, depth int, p kademlia.Place) (with, without span) {
-	middle := s.lo + int32(sort.Search(int(s.hi-s.lo), func(i int) bool { return bit(net.places[int(s.lo)+i], depth) }))
-	if low, high := (span{s.lo, middle}), (span{middle, s.hi}); bit(p, depth) {
+	low, high := net.split(s, depth)
+	if bit(p, depth) {
 		return high, low
-	} else {
-		return low, high
 	}
+	return low, high
 }
 
 func (net *Net) fill(r *rand.Rand, self int32) {
@@ -106,26 +118,59 @@ func (net *Net) fill(r *rand.Rand, self int32) {
 	for depth := 0; int(around.hi-around.lo) > kademlia.K+1; depth++ {
 		var other span
 		around, other = net.halve(around, depth, net.places[self])
-		size := int(other.hi - other.lo)
-		if size <= kademlia.K {
-			table = append(table, int32(size))
-			for c := other.lo; c < other.hi; c++ {
-				table = append(table, c)
-			}
-			continue
-		}
-		table = append(table, kademlia.K)
-		first := len(table)
-		for j := size - kademlia.K; j < size; j++ { // Floyd's sample
-			c := other.lo + int32(r.IntN(j+1))
-			if slices.Contains(table[first:], c) {
-				c = other.lo + int32(j)
-			}
-			table = append(table, c)
-		}
+		table = append(table, min(kademlia.K, other.hi-other.lo))
+		table = net.meet(table, r, other, depth+1)
 	}
 	net.tables[self] = slices.Clip(table)
 	net.rest[self] = around
+}
+
+// meet appends up to K contacts of a subtree. A table keeps whom it meets first, and
+// in a subtree of more nodes than K a node meets strangers, who look for keys near to
+// it and may be anywhere there, and, when it refreshes the bucket, the K nearest to one
+// key. The strangers come twice, when they look for themselves and when they refresh
+// their buckets, and when the node's own look-up is among that is chance: there are as
+// many before as in the later of two. So a bucket has many neighbours in it, and those
+// who are looked for together are known together, or not at all, more often than in a
+// sample.
+func (net *Net) meet(table []int32, r *rand.Rand, s span, depth int) []int32 {
+	size := int(s.hi - s.lo)
+	if size <= kademlia.K {
+		return s.appendTo(table)
+	}
+	first := len(table)
+	strangers := max(r.IntN(kademlia.K+1), r.IntN(kademlia.K+1))
+	for j := size - strangers; j < size; j++ { // Floyd's sample
+		c := s.lo + int32(r.IntN(j+1))
+		if slices.Contains(table[first:], c) {
+			c = s.lo + int32(j)
+		}
+		table = append(table, c)
+	}
+	var room [kademlia.K]int32
+	met := net.near(room[:0], r.Uint64(), s, depth, kademlia.K)
+	r.Shuffle(len(met), func(i, j int) { met[i], met[j] = met[j], met[i] })
+	for _, c := range met {
+		if len(table) < first+kademlia.K && !slices.Contains(table[first:], c) {
+			table = append(table, c)
+		}
+	}
+	return table
+}
+
+// near appends the n nodes of a subtree that are nearest to a key of it, whose
+// further bits are given.
+func (net *Net) near(to []int32, key uint64, s span, depth, n int) []int32 {
+	for ; int(s.hi-s.lo) > n; depth, key = depth+1, key>>1 {
+		with, without := net.split(s, depth)
+		if key&1 != 0 {
+			with, without = without, with
+		}
+		if s = with; int(with.hi-with.lo) < n {
+			to, n, s = with.appendTo(to), n-int(with.hi-with.lo), without
+		}
+	}
+	return s.appendTo(to)
 }
 
 // buckets calls f with each bucket that has contacts, in order. What f gets is
@@ -142,10 +187,7 @@ func (net *Net) buckets(self int32, room []int32, f func(bucket int, contacts []
 	for around := net.rest[self]; around.hi-around.lo > 1; depth++ {
 		var other span
 		around, other = net.halve(around, depth, net.places[self])
-		room = room[:0]
-		for c := other.lo; c < other.hi; c++ {
-			room = append(room, c)
-		}
+		room = other.appendTo(room[:0])
 		if len(room) > 0 {
 			f(depth, room)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/komondor/komondor/event"
 	"github.com/komondor/komondor/probe"
+	"github.com/komondor/komondor/probe/text"
 )
 
 // serve runs a server until the test ends; log returns what it wrote, once it
@@ -205,14 +206,14 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 
 func lastKind(t *testing.T, lines []string) (kind event.Kind) {
 	t.Helper()
-	format, err := probe.Lookup("sshd")
+	format, err := probe.Builtin().Lookup("sshd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	parser := format.New(probe.Clock{})
+	parser := format.New(text.Clock{})
 	for _, line := range lines {
 		line = "2026-11-22T05:10:13.671897+00:00 node1 " + strings.ReplaceAll(line, "PORT", "40000")
-		e, ok, err := parser.Parse(probe.Line{Bytes: []byte(line)})
+		e, ok, err := parser.Parse(text.Line{Bytes: []byte(line)})
 		if err != nil {
 			t.Error(err)
 		}

@@ -18,7 +18,7 @@ const keepAlive = 2 * frameCost
 func TestIdle(t *testing.T) {
 	n, warm, hour := 20, 30*time.Minute, time.Hour
 	if *large || *faults {
-		n, warm, hour = 100, 150*time.Minute, 2*time.Hour
+		n, warm, hour = 100, 100*time.Minute, 4*time.Hour // in which all buckets are refreshed once
 	}
 	n = fit(n)
 	bubble(t, 2*time.Hour, func(t *testing.T) {

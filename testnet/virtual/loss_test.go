@@ -52,11 +52,7 @@ func TestLoss(t *testing.T) {
 		share := 100 * float64(inTime) / float64(wanted)
 		t.Logf("until somebody blocks: median %s, 99 %% %s; until each does: median %s, 99 %% %s", first[len(first)/2], first[len(first)*99/100], took[len(took)/2], took[len(took)*99/100])
 		what := fmt.Sprintf("%d %% of all messages lost, replies too (%d of %d), %d nodes: ", percent, net.loss.lost, net.loss.sent, len(everyone))
-		// What vanishes while its stream goes on is missed when nothing has come for two
-		// seconds, in a look-up and in a delivery. No transport does that, and the product
-		// is not held to the target here, but to half of it; TestLossyWires of testnet/lab
-		// has what TCP makes of lost packets.
-		Figure(t, what+"alerts at nodes within 10 s", "99 %", fmt.Sprintf("%.2f %% of %d", share, wanted), share >= 50)
+		Figure(t, what+"alerts at nodes within 10 s", "99 %", fmt.Sprintf("%.2f %% of %d", share, wanted), share >= 99)
 		Figure(t, what+"alerts missing after a minute of repair", "0", missing, missing == 0)
 	})
 }
