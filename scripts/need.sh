@@ -4,8 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-declare -A package=([git]=git [nft]=nftables [cc]='gcc libc6-dev')
-declare -A use=([git]='stamp the version' [nft]='compare our blocks with what "nft list ruleset" shows' [cc]='run tests under the race detector')
+declare -A package=([git]=git [nft]=nftables [cc]='gcc libc6-dev'
+	[libyara]='libyara-dev libssl-dev libmagic-dev libjansson-dev zlib1g-dev libbz2-dev liblzma-dev')
+declare -A use=([git]='stamp the version' [nft]='compare our blocks with what "nft list ruleset" shows' [cc]='run tests under the race detector'
+	[libyara]='look for YARA rules in payload' [unbound]='have a resolver to attack')
+declare -A file=([libyara]=/usr/include/yara.h) # of what is no program
 
 want=$(awk '$1 == "go" { print $2 }' go.mod)
 command -v go >/dev/null || {
@@ -28,7 +31,7 @@ install() {
 
 for argument in "$@"; do
 	tool=${argument%\?}
-	command -v "$tool" >/dev/null && continue
+	if [[ -v file[$tool] ]]; then test -e "${file[$tool]}"; else command -v "$tool" >/dev/null; fi && continue
 	read -ra packages <<<"${package[$tool]-$tool}"
 	if [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
 		echo "need: installing ${packages[*]}, to ${use[$tool]-run $tool}"
