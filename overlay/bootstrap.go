@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/multiformats/go-multistream"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -47,6 +48,7 @@ func (o *Overlay) bootstrap() {
 		size := o.dht.RoutingTable().Size()
 		back := o.greetSeeds(size < wantedContacts)
 		met := o.seek()
+		o.enlist()
 		limit := seedCheck
 		switch {
 		case size < wantedContacts:
@@ -68,6 +70,33 @@ func (o *Overlay) bootstrap() {
 		wait = min(wait*3/2, limit)
 		if size >= wantedContacts {
 			wait = seedCheck
+		}
+	}
+}
+
+// enlist asks those who are connected and have no place in the table, though there is
+// room, for one look-up, and gives a place to who answers. kad-dht asks each of them
+// once, when they meet; who was slow that time would wait for a refresh, for minutes.
+// It asks a few at a time, and no more where one is slow again.
+func (o *Overlay) enlist() {
+	table := o.dht.RoutingTable()
+	lacking := slices.DeleteFunc(o.host.Network().Peers(), func(p peer.ID) bool {
+		speaks, err := o.host.Peerstore().SupportsProtocols(p, kadProtocol)
+		return err != nil || len(speaks) == 0 || o.dead.has(p) || !o.admitted(p) || !table.UsefulNewPeer(p)
+	})
+	for few := range slices.Chunk(lacking, maxMet) {
+		var all errgroup.Group
+		for _, p := range few {
+			all.Go(func() error {
+				_, err := o.kad.GetClosestPeers(o.ctx, p, o.host.ID())
+				if err == nil {
+					_, _ = table.TryAddPeer(p, true, false) // fails only where others took the room
+				}
+				return err
+			})
+		}
+		if all.Wait() != nil {
+			return
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -73,5 +74,17 @@ func TestHalfTheNetworkDies(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// Who was slow when the two met, and so got no place in the table, gets it soon.
+func TestSlowToAnswerOnce(t *testing.T) {
+	inBubble(t, 16, func(t *testing.T, tn *testNet) {
+		a, b := tn.nodes[2], tn.nodes[4]
+		a.dht.RoutingTable().RemovePeer(b.ID())
+		if a.dht.RoutingTable().Find(b.ID()) != "" || a.host.Network().Connectedness(b.ID()) != network.Connected {
+			t.Fatal("not as after a look-up without an answer")
+		}
+		until(t, 2*seedCheck, "place in the table", func() bool { return a.dht.RoutingTable().Find(b.ID()) != "" })
 	})
 }

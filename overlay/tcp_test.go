@@ -47,17 +47,19 @@ func real(t testing.TB, listen string, seeds ...peer.AddrInfo) *testNode {
 
 func info(n *testNode) peer.AddrInfo { return peer.AddrInfo{ID: n.ID(), Addrs: n.host.Addrs()} }
 
+// realNet starts nodes that join through the first, each when all before know one another:
+// a slow machine has a few handshakes to make at a time, and not some hundreds.
 func realNet(t testing.TB, size int, listen string) *testNet {
 	tn := &testNet{t: t, nodes: []*testNode{real(t, listen)}}
 	for len(tn.nodes) < size {
 		tn.nodes = append(tn.nodes, real(t, listen, info(tn.nodes[0])))
-	}
-	until(t, 2*time.Minute, "full tables", func() bool {
-		return !slices.ContainsFunc(tn.nodes, func(n *testNode) bool {
-			_, table := n.Peers()
-			return table < size-1
+		until(t, 5*time.Minute, "full tables", func() bool {
+			return !slices.ContainsFunc(tn.nodes, func(n *testNode) bool {
+				_, table := n.Peers()
+				return table < len(tn.nodes)-1
+			})
 		})
-	})
+	}
 	return tn
 }
 
