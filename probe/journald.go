@@ -111,7 +111,7 @@ func (p *journaldParser) concerns(line []byte) bool {
 			return false
 		}
 	}
-	return text.Index(line, `MESSAGE"`) >= 0 // without names, or written with blanks
+	return text.Contains(line, `MESSAGE"`) // without names, or written with blanks
 }
 
 // author returns the name of the program that wrote the entry, and who reads it. Any program

@@ -18,5 +18,3 @@ func hasPrefix(b []byte, prefix string) bool {
 	_, ok := text.CutPrefix(b, prefix)
 	return ok
 }
-
-func has(b []byte, s string) bool { return text.Index(b, s) >= 0 }

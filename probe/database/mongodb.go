@@ -36,10 +36,10 @@ var (
 )
 
 func (p *mongodbParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {
-	if !has(line.Bytes, `"c":"ACCESS"`) {
+	if !text.Contains(line.Bytes, `"c":"ACCESS"`) {
 		return ev, false, text.WantObject("mongodb", line.Bytes)
 	}
-	if !has(line.Bytes, `"msg":"Authentication failed"`) && !has(line.Bytes, `"msg":"Failed to authenticate"`) {
+	if !text.Contains(line.Bytes, `"msg":"Authentication failed"`) && !text.Contains(line.Bytes, `"msg":"Failed to authenticate"`) {
 		return ev, false, nil
 	}
 	p.buffer = p.buffer[:0]

@@ -14,7 +14,7 @@ var postgresql = text.Daemon{
 	Programs: []string{"postgres", "postgresql"},
 	Own: func(m *text.Message, line []byte) (ok bool) {
 		m.Message, ok = m.OwnStamp(line)
-		return ok && m.ISO && has(m.Message, ":  ")
+		return ok && m.ISO && text.Contains(m.Message, ":  ")
 	},
 	New: func() func(m *text.Message) bool { return (&postgresReader{}).read },
 }
@@ -94,7 +94,7 @@ func (r *postgresReader) read(m *text.Message) bool {
 func (r *postgresReader) hostile(m *text.Message, b []byte) bool {
 	pid, _ := prefixOf(b)
 	slot := &r.clients[pid%len(r.clients)]
-	if pid == 0 || slot.pid != pid || !has(b, ` FATAL:  `) || !has(b, ` authentication failed for user "`) || b[len(b)-1] != '"' {
+	if pid == 0 || slot.pid != pid || !text.Contains(b, ` FATAL:  `) || !text.Contains(b, ` authentication failed for user "`) || b[len(b)-1] != '"' {
 		return false
 	}
 	m.Kind, m.Source, m.Target.Port, m.Remark = event.SQLLoginFailed, slot.from, 5432, "the name imitates a line of the log"

@@ -30,7 +30,7 @@ var sftpgoFields = []string{"time", "sender", "client_ip", "username", "protocol
 // Parse reads records of the sender "connection_failed" (logger.ConnectionFailedLog), which
 // SFTPGo writes for fail2ban's like.
 func (p *sftpgoParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {
-	if text.Index(line.Bytes, `"sender":"connection_failed"`) < 0 {
+	if !text.Contains(line.Bytes, `"sender":"connection_failed"`) {
 		return ev, false, text.WantObject("sftpgo", line.Bytes)
 	}
 	p.buffer = p.buffer[:0]

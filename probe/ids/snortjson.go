@@ -61,7 +61,7 @@ const (
 
 // isSnortJSON tells without decoding whether an object has a source and a rule.
 func isSnortJSON(line []byte) bool {
-	return text.Index(line, `"src_a`) >= 0 && (text.Index(line, `"rule"`) >= 0 || text.Index(line, `"sid"`) >= 0)
+	return text.Contains(line, `"src_a`) && (text.Contains(line, `"rule"`) || text.Contains(line, `"sid"`))
 }
 
 func (p *snortJSONParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {

@@ -67,7 +67,7 @@ type evePeer struct {
 }
 
 func (p *suricataParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {
-	if text.Index(line.Bytes, `"event_type":"alert"`) < 0 && text.Index(line.Bytes, `"event_type": "alert"`) < 0 {
+	if !text.Contains(line.Bytes, `"event_type":"alert"`) && !text.Contains(line.Bytes, `"event_type": "alert"`) {
 		return ev, false, text.WantObject("suricata", line.Bytes)
 	}
 	r := &p.record

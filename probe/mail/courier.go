@@ -30,7 +30,7 @@ func readCourier(m *text.Message) bool {
 		return false
 	}
 	m.Kind, m.Target.Port = event.MailLoginFailed, portIMAP
-	if has(m.Process, "pop3") {
+	if text.Contains(m.Process, "pop3") {
 		m.Target.Port = portPOP3
 	}
 	if user, ok := text.CutPrefix(who, "user="); ok {

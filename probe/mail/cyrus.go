@@ -27,9 +27,9 @@ func readCyrus(m *text.Message) bool {
 	}
 	m.Kind, m.Target.Port = event.MailLoginFailed, portIMAP
 	switch {
-	case has(m.Process, "pop3"):
+	case text.Contains(m.Process, "pop3"):
 		m.Target.Port = portPOP3
-	case has(m.Process, "sieve"):
+	case text.Contains(m.Process, "sieve"):
 		m.Target.Port = portSieve
 	}
 	if user, ok := text.CutPrefix(rest, " plaintext "); ok {

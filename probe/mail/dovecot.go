@@ -100,7 +100,7 @@ func (r *dovecotReader) login(m *text.Message, b []byte) bool {
 	}
 	m.User = user
 	switch {
-	case has(why, "(auth failed, "):
+	case text.Contains(why, "(auth failed, "):
 		m.Kind = event.MailLoginFailed
 		_, n, _ := bytes.Cut(why, []byte("(auth failed, "))
 		number, _ := text.Digits(n)
@@ -111,12 +111,12 @@ func (r *dovecotReader) login(m *text.Message, b []byte) bool {
 		session, _, _ = bytes.Cut(session, []byte(">"))
 		m.Count -= r.forget(session) + r.forget(host)
 		return m.Count > 0
-	case has(why, "proxy dest auth failed"), has(why, " authentication attempts)"):
+	case text.Contains(why, "proxy dest auth failed"), text.Contains(why, " authentication attempts)"):
 		m.Kind = event.MailLoginFailed
-	case has(why, "(tried to use disabled "), has(why, "(tried to use disallowed "):
+	case text.Contains(why, "(tried to use disabled "), text.Contains(why, "(tried to use disallowed "):
 		m.Kind, m.Remark = event.MailLoginFailed, "without TLS"
-	case has(why, "no auth attempts"), has(why, "disconnected before auth was ready"), has(why, "didn't finish SASL auth"),
-		has(why, "disconnected during TLS handshake"), has(why, "Too many invalid commands"), has(why, "Too many bad commands"):
+	case text.Contains(why, "no auth attempts"), text.Contains(why, "disconnected before auth was ready"), text.Contains(why, "didn't finish SASL auth"),
+		text.Contains(why, "disconnected during TLS handshake"), text.Contains(why, "Too many invalid commands"), text.Contains(why, "Too many bad commands"):
 		m.Kind, m.Remark = event.MailProtocol, "no login was tried"
 	default:
 		return false
@@ -134,7 +134,7 @@ func (r *dovecotReader) login(m *text.Message, b []byte) bool {
 func (r *dovecotReader) auth(m *text.Message, b []byte) bool {
 	var who, session, what []byte
 	var ok bool
-	if rest, isNew := text.CutPrefix(b, "auth("); isNew && has(rest, ")<") {
+	if rest, isNew := text.CutPrefix(b, "auth("); isNew && text.Contains(rest, ")<") {
 		if who, rest, ok = text.CutOnce(rest, ")<"); !ok {
 			return false
 		}
@@ -188,7 +188,7 @@ func (r *dovecotReader) auth(m *text.Message, b []byte) bool {
 // pam reads "pam_unix(dovecot:auth): authentication failure; … rhost=IP  user=NAME".
 func (r *dovecotReader) pam(m *text.Message, b []byte) bool {
 	b, _ = text.CutPrefix(b, "dovecot-auth: ")
-	if !has(b[:min(len(b), 40)], "(dovecot:auth): ") {
+	if !text.Contains(b[:min(len(b), 40)], "(dovecot:auth): ") {
 		return false
 	}
 	host, user, ok := text.PAMFailure(b)

@@ -34,7 +34,7 @@ func eximLike(b []byte) bool {
 	case "<=", "=>", "->", "==", "**", "Completed", "SMTP", "no", "exim", "Start", "End", "rejected":
 		return true
 	}
-	return hasPrefix(b, "H=") || has(b[:min(len(b), 80)], " authenticator failed for ")
+	return hasPrefix(b, "H=") || text.Contains(b[:min(len(b), 80)], " authenticator failed for ")
 }
 
 // withoutIDs strips "[PID] " and the id of a message, "1ahr79-0006jK-G9 ".
@@ -94,7 +94,7 @@ func readExim(m *text.Message) bool {
 	case hasPrefix(b, "SMTP connection from "):
 		rest := b[len("SMTP connection from "):]
 		m.Kind, m.Remark = event.MailRefused, "closed by DROP in ACL"
-		return has(rest, " closed by DROP in ACL") && eximClient(m, &rest)
+		return text.Contains(rest, " closed by DROP in ACL") && eximClient(m, &rest)
 	case hasPrefix(b, "no MAIL in SMTP connection from "):
 		rest := b[len("no MAIL in SMTP connection from "):]
 		m.Kind, m.Remark = event.MailProtocol, "no MAIL"
@@ -123,7 +123,7 @@ func readExim(m *text.Message) bool {
 	case hasPrefix(b, "SMTP protocol synchronization error ("):
 		_, rest, ok := text.CutOnce(b, " H=")
 		m.Kind, m.Remark = event.MailProtocol, "synchronization error"
-		return ok && has(b, ": rejected ") && eximClient(m, &rest)
+		return ok && text.Contains(b, ": rejected ") && eximClient(m, &rest)
 	}
 	method, rest, ok := bytes.Cut(b, []byte(" authenticator failed for "))
 	if !ok || bytes.IndexByte(method, ' ') >= 0 || !eximClient(m, &rest) {
@@ -145,7 +145,7 @@ func eximRefusal(m *text.Message, b []byte) bool {
 	m.Kind = event.MailRefused
 	for _, form := range [...]string{" rejected ", " temporarily rejected ", " sender verify fail for ", " dropped by "} {
 		if _, what, ok := bytes.Cut(b, []byte(form)); ok {
-			if has(what, "reylist") {
+			if text.Contains(what, "reylist") {
 				return false // how the server greets everybody
 			}
 			_, m.Detail, _ = bytes.Cut(what, []byte(": "))

@@ -2,8 +2,6 @@
 package mail
 
 import (
-	"bytes"
-
 	"github.com/komondor/komondor/probe/text"
 )
 
@@ -26,8 +24,6 @@ const (
 	portSubmission = 587
 	portSieve      = 4190
 )
-
-func has(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }
 
 func hasPrefix(b []byte, prefix string) bool {
 	_, ok := text.CutPrefix(b, prefix)

@@ -45,9 +45,9 @@ func readPostfix(m *text.Message) bool {
 // postfixPort is that of the service, which is named after it in master.cf.
 func postfixPort(process []byte) uint16 {
 	switch {
-	case has(process, "/smtps/"), has(process, "/submissions/"):
+	case text.Contains(process, "/smtps/"), text.Contains(process, "/submissions/"):
 		return portSMTPS
-	case has(process, "/submission/"):
+	case text.Contains(process, "/submission/"):
 		return portSubmission
 	}
 	return portSMTP
@@ -123,7 +123,7 @@ func postfixReject(m *text.Message, b []byte) bool {
 	case "451", "452", "421":
 		return false
 	}
-	if code[0] == '4' && (has(reason, "reylist") || has(reason, "try again later")) {
+	if code[0] == '4' && (text.Contains(reason, "reylist") || text.Contains(reason, "try again later")) {
 		return false
 	}
 	m.Kind, m.Detail = event.MailRefused, reason

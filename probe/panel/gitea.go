@@ -14,12 +14,12 @@ var gitea = text.Daemon{
 	Programs: []string{"gitea", "forgejo"},
 	Own: func(m *text.Message, line []byte) bool { // 2006/01/02 15:04:05 FILE:N:FUNCTION() [LEVEL] MESSAGE
 		b := line
-		if bytes.IndexByte(b, '\x1b') >= 0 || has(b, "[0m") {
+		if bytes.IndexByte(b, '\x1b') >= 0 || text.Contains(b, "[0m") {
 			b = withoutColours(m, b)
 		}
 		rest, ok := m.OwnStamp(b)
 		m.Message = text.TrimBlanks(rest)
-		return ok && b[4] == '/' && has(b, "() [")
+		return ok && b[4] == '/' && text.Contains(b, "() [")
 	},
 	New: text.Stateless(readGitea),
 }

@@ -14,7 +14,7 @@ func nextcloudFormat() text.Format {
 		About:   "nextcloud.log (JSON): refused logins",
 		New:     func(c text.Clock) text.Parser { return &nextcloudParser{clock: c} },
 		Recognise: text.EachLine(func(line []byte) bool {
-			return bytes.HasPrefix(line, []byte(`{"reqId":"`)) && has(line, `"remoteAddr":"`)
+			return bytes.HasPrefix(line, []byte(`{"reqId":"`)) && text.Contains(line, `"remoteAddr":"`)
 		}),
 	}
 }
@@ -32,7 +32,7 @@ var nextcloudFields = []string{"time", "remoteAddr", "message"}
 // taken from its own field, which Nextcloud believes a proxy's header for only if that is one
 // of its trusted_proxies.
 func (p *nextcloudParser) Parse(line text.Line) (ev event.Event, ok bool, err error) {
-	if !has(line.Bytes, `"message":"Login failed: `) {
+	if !text.Contains(line.Bytes, `"message":"Login failed: `) {
 		return ev, false, text.WantObject("nextcloud", line.Bytes)
 	}
 	p.buffer = p.buffer[:0]

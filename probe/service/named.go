@@ -74,7 +74,7 @@ func readNamed(m *text.Message) bool {
 				m.Remark = "zone transfer"
 				return true
 			}
-			return hasPrefix(what, " ") && (bytes.HasSuffix(what, []byte(" denied")) || has(what, " denied (")) // not ": ", which is a log of all queries
+			return hasPrefix(what, " ") && (bytes.HasSuffix(what, []byte(" denied")) || text.Contains(what, " denied (")) // not ": ", which is a log of all queries
 		}
 	}
 	return false

@@ -31,7 +31,7 @@ func readOpenVPN(m *text.Message) bool {
 	_, what, _ := bytes.Cut(m.Text, []byte(" "))
 	m.Kind, m.Source, m.Target.Port, m.Protocol = event.VPNLoginFailed, from, 1194, ""
 	switch {
-	case hasPrefix(what, "TLS Auth Error: Auth Username/Password verification failed for peer"), hasPrefix(what, "SENT CONTROL ") && has(what, "AUTH_FAILED"):
+	case hasPrefix(what, "TLS Auth Error: Auth Username/Password verification failed for peer"), hasPrefix(what, "SENT CONTROL ") && text.Contains(what, "AUTH_FAILED"):
 		m.Remark = "password"
 	case hasPrefix(what, "TLS Error: TLS handshake failed"), hasPrefix(what, "VERIFY ERROR: "), hasPrefix(what, "TLS Error: cannot locate HMAC"),
 		hasPrefix(what, "TLS Error: incoming packet authentication failed"):

@@ -13,7 +13,7 @@ var pam = text.Daemon{
 	Aliases: []string{"pam-generic"},
 	About:   "PAM's own lines on refused logins, for services that have no format here, in auth.log or secure",
 	Own: func(m *text.Message, line []byte) bool {
-		return m.Split(line) && has(m.Message, "pam_") && has(m.Message, ":auth): ")
+		return m.Split(line) && text.Contains(m.Message, "pam_") && text.Contains(m.Message, ":auth): ")
 	},
 	New: text.Stateless(readPAM),
 }

@@ -4,8 +4,6 @@
 package service
 
 import (
-	"bytes"
-
 	"github.com/komondor/komondor/probe/text"
 )
 
@@ -22,5 +20,3 @@ func hasPrefix(b []byte, prefix string) bool {
 	_, ok := text.CutPrefix(b, prefix)
 	return ok
 }
-
-func has(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }

@@ -31,6 +31,9 @@ func rarest(sep string) (at int) {
 // looks for the first one, which mostly is a blank or a bracket, and stops at every word.
 func Index(b []byte, sep string) int { return indexBy(rarest(sep), b, sep) }
 
+// Contains is bytes.Contains by Index.
+func Contains(b []byte, sep string) bool { return Index(b, sep) >= 0 }
+
 // indexBy looks for sep by the byte that it has there.
 func indexBy(at int, b []byte, sep string) int {
 	for i := at; i < len(b); i++ {

@@ -110,5 +110,5 @@ func traefikQuiet(b []byte) bool {
 		return false
 	}
 	end := closingQuote(path)
-	return end >= 0 && !suspicious(path[:end]) && text.Index(b, `"RequestMethod":"POST"`) < 0
+	return end >= 0 && !suspicious(path[:end]) && !text.Contains(b, `"RequestMethod":"POST"`)
 }
