@@ -147,13 +147,13 @@ func placed(place string, err error) error {
 	return fmt.Errorf("%s: %w", place, err)
 }
 
-// longestTimespan is how long a node keeps what it has seen.
-const longestTimespan = 30 * 24 * time.Hour
+// MaxTimespan bounds the time span of a rule: a node keeps what it has seen no longer.
+const MaxTimespan = 30 * 24 * time.Hour
 
 // check says what is wrong with the rule's conditions: the first thing, which is mostly wrong with both.
 func (r Rule) check() error {
 	for _, c := range []Condition{r.Home, r.Federation} {
-		if c.Timespan < time.Minute || c.Timespan > longestTimespan || c.AtLeast < 1 || c.Quorum < 1 {
+		if c.Timespan < time.Minute || c.Timespan > MaxTimespan || c.AtLeast < 1 || c.Quorum < 1 {
 			return errors.New("want a timespan of a minute to 30 days, and a threshold and quorum of 1 or more")
 		}
 		if most := c.most(); r.Type.distinct() && most > event.SketchSize {

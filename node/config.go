@@ -148,7 +148,6 @@ const (
 	clockSkew    = 2 * time.Minute // evidence may be so far ahead of our clock
 	commitEvery  = 100 * time.Millisecond
 	sweepEvery   = time.Minute
-	archiveLife  = 30 * 24 * time.Hour
 	replicaDelay = 100 * time.Millisecond // a replica waits its rank times this
 )
 

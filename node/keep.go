@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/komondor/komondor/correlate"
 )
 
 // meet follows members as they come and go: reports go to who is nearest now.
@@ -57,7 +59,7 @@ func (n *Node) keep(ctx context.Context) error {
 			n.hearken(ctx, now)
 			n.actor.retry(ctx)
 			n.reconcile(ctx)
-			if _, err := n.store.Prune(now.Add(-archiveLife)); err != nil {
+			if _, err := n.store.Prune(now.Add(-correlate.MaxTimespan)); err != nil {
 				n.counters.storeFailures.Add(1)
 			}
 		case <-ctx.Done():
