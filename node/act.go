@@ -185,9 +185,9 @@ func (a *actor) apply(ctx context.Context, f correlate.Finding, proof []byte) {
 	shown.Opinions, p = a.opinionsOn(attackKey{v.Rule.Name, v.Key}, shown.First, now)
 	returned := false
 	if shown.Action = p.why; !p.covers(v.Scope) {
-		before := len(a.freed(f))
+		before := len(a.freed(f.Scope, f.Offenders...))
 		shown.Action = a.act(ctx, f, shown.ID)
-		returned = len(a.freed(f)) < before
+		returned = len(a.freed(f.Scope, f.Offenders...)) < before
 	}
 	if v.Key.Selector != scenario.ByScenario && a.concluded != nil && !p.covers(v.Scope) { // what was called false is no step of anything
 		a.concluded(now, v, id)
@@ -254,7 +254,7 @@ func (a *actor) act(ctx context.Context, v correlate.Finding, id string) string 
 	case len(v.Offenders) == 0:
 		return "informed: no source is proven"
 	}
-	proposal, freed := a.proposal(v.Verdict, id), a.freed(v)
+	proposal, freed := a.proposal(v.Verdict, id), a.freed(v.Scope, v.Offenders...)
 	var done []string
 	for _, offender := range v.Offenders {
 		on, p := v.Verdict, proposal

@@ -12,8 +12,8 @@ import (
 )
 
 // freed says which offenders a person has freed, and when: see block.Manager.Freed.
-func (a *actor) freed(f correlate.Finding) map[netip.Prefix]time.Time {
-	return a.blocks.Freed(time.Now(), f.Scope == correlate.Federation, f.Offenders...)
+func (a *actor) freed(scope correlate.Scope, offenders ...netip.Prefix) map[netip.Prefix]time.Time {
+	return a.blocks.Freed(time.Now(), scope == correlate.Federation, offenders...)
 }
 
 // since is the verdict on an offender by what has come after a person freed it; false where that is too little.
@@ -29,7 +29,7 @@ func (a *actor) returns(f correlate.Finding) bool {
 		return false
 	}
 	news := false
-	for offender, at := range a.freed(f) {
+	for offender, at := range a.freed(f.Scope, f.Offenders...) {
 		if v, ok := a.since(at, f, offender); ok {
 			first, _ := a.returned.Enter(fmt.Sprint(attackID(a.member.Name(), v), offender, at.UnixNano()), v)
 			news = news || first

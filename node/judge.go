@@ -36,7 +36,7 @@ type judge struct {
 	heard  func(id string) bool
 	repeat func(ctx context.Context, id string)
 	// freed says which offenders a person has freed here, and when.
-	freed func(correlate.Finding) map[netip.Prefix]time.Time
+	freed func(scope correlate.Scope, offenders ...netip.Prefix) map[netip.Prefix]time.Time
 	// accuse is told of a member that has contradicted itself.
 	accuse   func(context.Context, *correlate.Contradiction)
 	counters *counters
@@ -115,7 +115,7 @@ func (j *judge) receive(ctx context.Context, from string, hash [32]byte, payload
 // lookAgain tells of a source that a person has freed here, if what has come since crosses a threshold by itself: what
 // was told before does not put that off. It is news here, and wherever else somebody has freed it.
 func (j *judge) lookAgain(ctx context.Context, now time.Time, key event.Key, source netip.Prefix) {
-	at, ok := j.freed(correlate.Finding{Verdict: correlate.Verdict{Scope: correlate.Federation, Offenders: []netip.Prefix{source}}})[source]
+	at, ok := j.freed(correlate.Federation, source)[source]
 	if !ok {
 		return
 	}

@@ -58,7 +58,7 @@ func (v *village) settle(t testing.TB, as *federation.Open) *resident {
 	r.judge = &judge{log: log, rules: rules, member: as, book: new(correlate.Book), rank: func([32]byte) int { return 0 },
 		near: r.repair.near, accuse: func(context.Context, *correlate.Contradiction) {}, heard: func(string) bool { return false },
 		repeat: func(context.Context, string) {}, raise: func(context.Context, []byte) {}, counters: new(counters),
-		freed:     func(correlate.Finding) map[netip.Prefix]time.Time { return nil },
+		freed:     func(correlate.Scope, ...netip.Prefix) map[netip.Prefix]time.Time { return nil },
 		collector: correlate.NewCollector(rules, evidenceKept), waiting: make(map[string]bool)}
 	r.repair.held = r.judge
 	v.living[id] = r
