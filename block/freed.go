@@ -9,6 +9,9 @@ import (
 // evidence from after it blocks them. For others' evidence it is also when a person has rejected what
 // that asked for. It is nil where there are none.
 func (m *Manager) Freed(now time.Time, others bool, prefixes ...netip.Prefix) map[netip.Prefix]time.Time {
+	if !m.freeing.Load() {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var freed map[netip.Prefix]time.Time

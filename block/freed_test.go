@@ -17,6 +17,8 @@ func TestFreed(t *testing.T) {
 		t.Fatal(err)
 	}
 	rejected := f.now
+	f.keep()
+	f.restart(f.policy)
 	if !freed(true).Equal(rejected) || !freed(false).IsZero() {
 		t.Errorf("rejected: others' evidence counts from %s, own from %s", freed(true), freed(false))
 	}

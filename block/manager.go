@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,10 @@ type Manager struct {
 	never   *Never
 	keeper  Keeper
 	policy  Policy
+
+	// freeing is whether a person has ever freed a prefix: every report asks, and must
+	// not wait for the kernel, which is changed under mu.
+	freeing atomic.Bool
 
 	writing sync.Mutex // held by who writes to the keeper, and taken before mu
 
@@ -149,6 +154,9 @@ func (m *Manager) flush(ctx context.Context, now time.Time) (int, error) {
 
 // end turns blocks into the memory of them.
 func (m *Manager) end(now time.Time, removed bool, records ...*record) {
+	if removed {
+		m.freeing.Store(true)
+	}
 	for _, r := range records {
 		r.Until, r.Removed = now.UTC(), removed
 		m.alive--

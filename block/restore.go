@@ -25,12 +25,14 @@ func (m *Manager) Restore(ctx context.Context, now time.Time) error {
 			m.flows[f.Flow] = f
 		case w != nil:
 			m.wishes[w.Prefix] = w
+			m.freeing.CompareAndSwap(false, !w.Rejected.IsZero())
 		case r != nil:
 			r.State = m.state()
 			if r.Since.After(now.Add(-time.Hour)) {
 				m.news.add(r.Since)
 			}
 			m.records[r.Prefix] = r
+			m.freeing.CompareAndSwap(false, r.Removed)
 		default:
 			m.status.Malformed++
 		}

@@ -78,6 +78,7 @@ func (m *Manager) settle(b Block) {
 // reject makes the memory of a rejection out of a wish.
 func (m *Manager) reject(now time.Time, w *wish) {
 	w.Rejected = now.UTC()
+	m.freeing.Store(true)
 	m.putWish(w)
 }
 
